@@ -1,0 +1,163 @@
+"""`ganfingerprint info`: what a detector is, how it decides, and what it was measured on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ganfingerprint.artifact import Card, read_card, shipped_detector
+from ganfingerprint.artifact.card import plain
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.tables import open_console, write_json
+
+Facts = list[tuple[str, str]]
+
+PLACEMENTS = {
+    "center": "one window in the centre",
+    "grid": "an even grid of at most {count} windows",
+    "texture": "the {count} most textured windows of a grid",
+}
+
+
+class TextOrJson(StrEnum):
+    """How a card is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def info(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="Folder of a detector; without it the shipped one.")
+    ] = None,
+    layout: Annotated[TextOrJson, typer.Option("--format", help="What is printed.")] = TextOrJson.TEXT,
+) -> int:
+    """Show what a detector is: architecture, windows, calibration, thresholds, training and measured figures."""
+    folder = shipped_detector() if path is None else path
+    card = read_card(folder)
+    calibration = Calibration.from_mapping(card.calibration)
+    if layout is TextOrJson.JSON:
+        write_json({"detector": {"id": card.detector_id, "folder": str(folder), **plain(card)}}, sys.stdout)
+        return ExitCode.DONE
+    console = open_console()
+    _section(console, "Detector", _identity(card, folder))
+    _section(console, "Architecture", _flat(card.architecture))
+    _section(console, "Windows", window_facts(card))
+    _section(console, "Calibration", calibration_facts(calibration))
+    _section(console, "Training", _flat(card.training))
+    _figures(console, card.figures)
+    return ExitCode.DONE
+
+
+def window_facts(card: Card) -> Facts:
+    """The window policy in words."""
+    window = card.window_config
+    facts = [
+        ("size", f"{window.size} px, at the picture's own resolution"),
+        ("placement", PLACEMENTS[window.placement].format(count=window.count)),
+        ("pooling", f"{window.pooling} of their scores"),
+    ]
+    return [*facts, ("one more view", "the whole picture, reduced")] if window.resized_view else facts
+
+
+def calibration_facts(calibration: Calibration) -> Facts:
+    """The thresholds and the error rates that they stand for, in words."""
+    if not calibration.n_real and not calibration.n_fake:
+        fitted = "on nothing: the probabilities are the network's own, no error rate stands behind a verdict"
+    else:
+        fitted = f"on {calibration.n_real} photographs and {calibration.n_fake} fakes"
+    if calibration.contradicted:
+        fitted += "; they showed no rise of evidence with the score"
+    bound = calibration.log10_lr_bound
+    return [
+        ("fitted", fitted),
+        ("weight of evidence", f"at most {bound:.2f} either way (a ratio of {10**bound:.0f})"),
+        ("fake", f"score above {calibration.fake_threshold:.4f}{_chosen(calibration, fake=True)}"),
+        ("real", f"score below {calibration.real_threshold:.4f}{_chosen(calibration, fake=False)}"),
+        ("uncertain", "anything between"),
+    ]
+
+
+def _chosen(calibration: Calibration, *, fake: bool) -> str:
+    """For which error rate a threshold was chosen, and what it was then."""
+    if fake:
+        rate, measured, whom = calibration.false_alarm_rate, calibration.measured_false_alarm_rate, "photographs"
+    else:
+        rate, measured, whom = calibration.miss_rate, calibration.measured_miss_rate, "fakes"
+    if rate is None:
+        return ", chosen for no error rate"
+    seen = "" if measured is None else f" (measured there: {measured:.2%})"
+    return f", chosen to call at most {rate:.2%} of {whom} {'fake' if fake else 'real'}{seen}"
+
+
+def _identity(card: Card, folder: Path) -> Facts:
+    size = sum(item.bytes for item in card.weights) / 1e6
+    return [
+        ("name", card.name),
+        ("id", card.detector_id),
+        ("folder", str(folder)),
+        ("made", f"{card.created or 'unknown'}, with version {card.package_version or 'unknown'}"),
+        ("weights", f"{size:.1f} MB in {len(card.weights)} file{'' if len(card.weights) == 1 else 's'}"),
+        ("first weights", card.origin or "not stated"),
+        ("licence", card.licence or "not stated"),
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Facts:
+    facts: Facts = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            facts += _flat(value, f"{prefix}{name}.")
+        else:
+            facts.append((prefix + name, _words(value)))
+    return facts
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _section(console: Console, title: str, facts: Facts) -> None:
+    console.print(Text(title, style="bold"))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts or [("", "not stated")]:
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+    console.print()
+
+
+def _figures(console: Console, figures: Mapping[str, Any]) -> None:
+    """Each split's figures, with their interval where they have one."""
+    if not figures:
+        _section(console, "Figures", [("", "not measured")])
+    for split, values in figures.items():
+        named = values if isinstance(values, Mapping) else {"": values}
+        _section(
+            console, f"Figures on {split}", [fact for name, value in named.items() for fact in _figure(name, value)]
+        )
+
+
+def _figure(name: str, value: Any) -> Facts:
+    if not isinstance(value, Mapping):
+        return [(name, _words(value))]
+    if "value" not in value:
+        return _flat(value, f"{name}.")
+    low, high, number = value.get("low"), value.get("high"), value.get("n")
+    text = _words(value["value"])
+    text += "" if low is None or high is None else f" [{_words(low)}, {_words(high)}]"
+    return [(name, text if number is None else f"{text}, n = {number}")]

@@ -1,0 +1,86 @@
+"""The `ganfingerprint` command. Nothing heavy is imported before a command runs, so that help is instant."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from ganfingerprint import __version__
+from ganfingerprint.cli.evaluate import evaluate
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.import_checkpoint import import_checkpoint
+from ganfingerprint.cli.info import info
+from ganfingerprint.cli.predict import predict
+from ganfingerprint.cli.train import train
+from ganfingerprint.errors import ConfigError, GanFingerprintError
+
+EPILOG = "Exit codes: 0 all was read, 2 some pictures could not be read, 1 a usage or set-up error."
+
+app = typer.Typer(
+    name="ganfingerprint",
+    help="Tell photographs from images that a generator made.",
+    epilog=EPILOG,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("predict")(predict)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("info")(info)
+app.command("import-checkpoint")(import_checkpoint)
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> int:
+    if version:
+        typer.echo(f"ganfingerprint {__version__}")
+        raise typer.Exit(ExitCode.DONE)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitCode.REFUSED)
+    return ExitCode.DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors that we expect are one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    try:
+        code = get_command(app).main(
+            args=None if arguments is None else list(arguments), prog_name="ganfingerprint", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return int(code or 0)
+    except ConfigError as problem:
+        return _refuse(problem.code, problem.mistakes)
+    except GanFingerprintError as problem:
+        return _refuse(problem.code, [str(problem)])
+    except typer.TyperException as problem:
+        return _refuse("usage", [problem.format_message()])
+    except BrokenPipeError:  # the reader has had enough (`| head`); Python would complain once more when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.REFUSED
+    except OSError as problem:  # a folder that cannot be written, a full disk
+        return _refuse("system", [str(problem)])
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+
+
+def _refuse(code: str, sentences: Sequence[str]) -> int:
+    for sentence in sentences:
+        print(f"error [{code}]: {sentence}", file=sys.stderr)
+    return ExitCode.REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""`ganfingerprint predict`: pictures and folders in, verdicts out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from ganfingerprint.catalog import true_label
+from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.tables import (
+    Format,
+    Row,
+    count_verdicts,
+    open_console,
+    print_counts,
+    print_table,
+    to_row,
+    write_csv,
+    write_json,
+)
+from ganfingerprint.decode import decode, find_images
+from ganfingerprint.errors import InputError, UsageError
+from ganfingerprint.types import Prediction
+
+if TYPE_CHECKING:
+    from ganfingerprint.detector import Detector
+
+DEFAULT_OUTPUT = Path("ganfingerprint-output")
+
+
+def predict(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Pictures, and folders of pictures.")],
+    detector: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Folder of a detector; without it the shipped one.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    gradcam: Annotated[bool, typer.Option("--gradcam", help="Draw where in each picture the evidence lies.")] = False,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write predictions.csv, summary.json and a picture for each input."),
+    ] = None,
+    layout: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
+    engine: Annotated[str, typer.Option(help="What computes the network.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows that are judged at once.")] = 16,
+) -> int:
+    """Judge pictures: fake, real or uncertain, with a calibrated probability.
+
+    A picture named twice is judged once. A file that cannot be read becomes
+    a row with the reason. Where folders or names tell the truth (real, fake),
+    the accuracy is shown too.
+    """
+    paths = list_pictures(inputs, recursive=recursive)
+    if gradcam and output_dir is None:
+        output_dir = DEFAULT_OUTPUT
+    from ganfingerprint.detector import Detector
+
+    judge = Detector.from_pretrained(detector, engine=engine, device=device)
+    if output_dir is not None:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    rows = _judge(judge, paths, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
+    accuracy = measure(rows)
+    _print(rows, accuracy, judge, layout)
+    if output_dir is not None:
+        _write(rows, accuracy, judge, output_dir)
+        print(f"Written to {output_dir}: predictions.csv, summary.json and the pictures", file=sys.stderr)
+    return ExitCode.SOME_FAILED if any(row.error_code for row in rows) else ExitCode.DONE
+
+
+def list_pictures(inputs: list[Path], *, recursive: bool) -> list[Path]:
+    """Every picture that the inputs name, in their order, each once; a file that is not there is kept.
+
+    Raises:
+        UsageError: a folder holds no pictures.
+    """
+    found: dict[str, Path] = {}
+    for path in inputs:
+        pictures = find_images(path, recursive=recursive) if os.path.isdir(path) else [path]
+        if not pictures:
+            hint = "" if recursive else "; folders within it are searched with --recursive"
+            raise UsageError(f"{path}: there are no pictures in this folder{hint}")
+        for picture in pictures:
+            found.setdefault(os.path.abspath(picture), picture)
+    return list(found.values())
+
+
+def _judge(judge: Detector, paths: list[Path], *, batch_size: int, output_dir: Path | None, gradcam: bool) -> list[Row]:
+    rows: list[Row] = []
+    taken: set[str] = set()
+    with _progress(len(paths)) as progress:
+        for path, answer in zip(paths, judge.predict_many(paths, batch_size=batch_size), strict=True):
+            rows.append(to_row(str(path), answer, true_label(path)))
+            if output_dir is not None and isinstance(answer, Prediction):
+                _draw(judge, path, answer, output_dir, gradcam=gradcam, taken=taken)
+            progress.advance(progress.task_ids[0])
+    return rows
+
+
+def _draw(judge: Detector, path: Path, answer: Prediction, output_dir: Path, *, gradcam: bool, taken: set[str]) -> None:
+    from ganfingerprint.explain.overlay import result_name, save_result, visualize_result
+
+    heat = None
+    with contextlib.suppress(InputError):  # it was there a moment ago; its row stands
+        image = decode(path)
+        if gradcam:
+            from ganfingerprint.explain.gradcam import generate_gradcam
+
+            heat = generate_gradcam(judge, image, prediction=answer)
+        figure = visualize_result(image, answer, heat=heat, true_label=true_label(path))
+        save_result(output_dir / result_name(str(path), taken), figure)
+
+
+def _print(rows: list[Row], accuracy: Accuracy | None, judge: Detector, layout: Format) -> None:
+    """The answers on stdout; beside JSON and CSV, the words for people go to stderr."""
+    if layout is Format.JSON:
+        write_json(_contents(rows, judge), sys.stdout)
+    elif layout is Format.CSV:
+        write_csv(rows, sys.stdout)
+    console = open_console(stderr=layout is not Format.TABLE)
+    if layout is Format.TABLE:
+        print_table(rows, console)
+        console.print()
+    print_counts(rows, console)
+    if accuracy is not None:
+        print_accuracy(accuracy, console)
+
+
+def _contents(rows: list[Row], judge: Detector) -> dict[str, Any]:
+    return {"detector": _identity(judge), "answers": [dataclasses.asdict(row) for row in rows]}
+
+
+def _identity(judge: Detector) -> dict[str, str]:
+    return {"id": judge.card.detector_id, "name": judge.card.name, "engine": judge.engine.name}
+
+
+def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_dir: Path) -> None:
+    from ganfingerprint.evaluation.protocol import replacing
+
+    with (
+        replacing(output_dir / "predictions.csv") as beside,
+        beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        write_csv(rows, stream)
+    with replacing(output_dir / "summary.json") as beside, beside.open("w", encoding="utf-8") as stream:
+        summary = {
+            "detector": _identity(judge),
+            "pictures": len(rows),
+            "verdicts": count_verdicts(rows),
+            "accuracy": accuracy.to_mapping() if accuracy else None,
+        }
+        write_json(summary, stream)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    """A bar on stderr, gone when it is done; nothing where nobody looks."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("judging", total=total)
+        yield progress

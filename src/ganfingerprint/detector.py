@@ -1,0 +1,168 @@
+"""The product on one screen: decode → windows → engine → score → evidence → verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ganfingerprint.artifact import Card, read_card, shipped_detector
+from ganfingerprint.calibrate import Calibration, fake_scores
+from ganfingerprint.config import WindowConfig
+from ganfingerprint.decode import decode
+from ganfingerprint.engines import Engine, load_engine
+from ganfingerprint.errors import DetectorError, InputError, UsageError
+from ganfingerprint.types import Answer, Failure, Image, Outputs, Prediction, Windows
+from ganfingerprint.windows import cut_windows, pool
+
+Source = str | Path | bytes | BinaryIO | Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """Says whether a picture was made by a generator. Holds nothing of a picture: one serves many threads."""
+
+    engine: Engine
+    card: Card
+    window: WindowConfig = field(init=False)  # these three are the card's, read once
+    calibration: Calibration = field(init=False)
+    detector_id: str = field(init=False)  # detectors of equal identity give equal answers
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window", self.card.window_config)
+        object.__setattr__(self, "calibration", Calibration.from_mapping(self.card.calibration))
+        object.__setattr__(self, "detector_id", self.card.detector_id)
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path | None = None, *, engine: str = "auto", device: str = "auto", precision: str = "fp32"
+    ) -> Detector:
+        """Load the detector in a folder, or the one that comes with the package.
+
+        Raises:
+            DetectorError: there is none, it is damaged, or it is not one that this version reads.
+            MissingExtraError: the engine's library is not installed.
+            UsageError: no such engine, device or precision.
+        """
+        folder = shipped_detector() if path is None else Path(path)
+        card = read_card(folder)
+        return cls(engine=load_engine(engine, folder, card, device=device, precision=precision), card=card)
+
+    def predict(self, source: Source) -> Prediction:
+        """Judge one picture: a path, the bytes of a file, a binary stream, or an `Image`.
+
+        Raises:
+            InputError: it cannot be read as a picture.
+        """
+        return self._judge([self._prepare(source)])[0]
+
+    def predict_image(self, image: Image) -> Prediction:
+        """Judge pixels that are already decoded."""
+        return self.predict(image)
+
+    def predict_many(self, sources: Iterable[Source], *, batch_size: int = 16) -> Iterator[Answer]:
+        """Judge many pictures, one answer each in their order; a picture that cannot be read is a `Failure`.
+
+        Windows of several pictures share a call of the engine, which is made as soon as `batch_size` of them wait;
+        no more than that and one picture are ever held, however long `sources` is.
+
+        Raises:
+            UsageError: `batch_size` is below 1.
+        """
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+        return self._answers(sources, batch_size)
+
+    def _answers(self, sources: Iterable[Source], batch_size: int) -> Iterator[Answer]:
+        waiting: list[_Prepared | Failure] = []
+        windows = 0
+        for source in sources:
+            try:
+                prepared = self._prepare(source)
+            except InputError as problem:
+                waiting.append(Failure(source=problem.source, code=problem.code, error=problem.reason))
+            else:
+                waiting.append(prepared)
+                windows += len(prepared.windows.pixels)
+            if windows >= batch_size or len(waiting) >= batch_size:
+                yield from self._settle(waiting)
+                waiting, windows = [], 0
+        yield from self._settle(waiting)
+
+    def _settle(self, waiting: Sequence[_Prepared | Failure]) -> Iterator[Answer]:
+        """The answers of what waits, in its order."""
+        judged = iter(self._judge([entry for entry in waiting if not isinstance(entry, Failure)]))
+        for entry in waiting:
+            yield entry if isinstance(entry, Failure) else next(judged)
+
+    def _prepare(self, source: Source) -> _Prepared:
+        start = time.perf_counter()
+        image = source if isinstance(source, Image) else decode(source)
+        windows = cut_windows(image, self.window)
+        # only the facts stay: the decoded picture itself may be a thousand times larger than its windows
+        return _Prepared(
+            source=image.source,
+            sha256=image.sha256,
+            format=image.facts.format,
+            size_bytes=image.facts.size_bytes,
+            width=image.width,
+            height=image.height,
+            windows=windows,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _judge(self, pictures: Sequence[_Prepared]) -> list[Prediction]:
+        """All windows of all pictures through the engine at once, then each picture's verdict on its own."""
+        if not pictures:
+            return []
+        start = time.perf_counter()
+        outputs = self.engine.run(np.concatenate([picture.windows.pixels for picture in pictures]))  # [n, s, s, 3]
+        if not np.isfinite(outputs.logits).all():
+            raise DetectorError(f"engine {self.engine.name} gave a logit that is not a finite number")
+        seconds = (time.perf_counter() - start) / len(outputs.logits)  # a window's share
+        predictions, first = [], 0
+        for picture in pictures:
+            part = slice(first, first + len(picture.windows.pixels))
+            own = Outputs(logits=outputs.logits[part], embeddings=outputs.embeddings[part])
+            predictions.append(self._verdict(picture, own, picture.seconds + seconds * len(own.logits)))
+            first = part.stop
+        return predictions
+
+    def _verdict(self, picture: _Prepared, outputs: Outputs, seconds: float) -> Prediction:
+        scores = fake_scores(outputs.logits)  # [n]
+        score = pool(scores, self.window.pooling)
+        return Prediction(
+            source=picture.source,
+            sha256=picture.sha256,
+            format=picture.format,
+            size_bytes=picture.size_bytes,
+            width=picture.width,
+            height=picture.height,
+            logit=score,
+            prob_fake=float(self.calibration.prob_fake(score)),
+            log10_lr=float(self.calibration.log10_lr(score)),
+            verdict=self.calibration.verdict(score),
+            boxes=picture.windows.boxes,
+            window_prob_fake=self.calibration.prob_fake(scores),
+            embedding=outputs.embeddings.mean(axis=0, dtype=np.float64).astype(np.float32),
+            detector_id=self.detector_id,
+            latency_ms=1000.0 * seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A picture on its way: its windows, and what its answer will repeat."""
+
+    source: str
+    sha256: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    windows: Windows
+    seconds: float  # spent on it so far

@@ -1,0 +1,64 @@
+"""The contract of an engine, and the table of those there are. Adding one is one file and one row."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from ganfingerprint.artifact import Card
+from ganfingerprint.errors import UsageError
+from ganfingerprint.types import Outputs, UInt8Array
+
+
+class Engine(Protocol):
+    """Computes the network on windows. Cast, channel order, normalisation and FFT are its own affair.
+
+    Holds no state of a picture: one engine may serve many threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """The row of `ENGINES` that it is."""
+        ...
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        """Logits [n] in the network's sign (> 0: photograph) and embeddings [n, d] of windows [n, s, s, 3], n >= 1.
+
+        What stands beside a window in the batch changes its logit by 1e-5 at most.
+        """
+        ...
+
+
+class EngineBuilder(Protocol):
+    """What a row of `ENGINES` names: makes the engine of the detector in `folder`."""
+
+    def __call__(self, card: Card, folder: Path, *, device: str, precision: str) -> Engine:
+        """Raises DetectorError for a folder that it cannot use, MissingExtraError where its library is absent."""
+        ...
+
+
+# imported on use, so that a library is only needed by the engine that needs it
+ENGINES: dict[str, str] = {
+    "torch": "ganfingerprint.engines.torch_engine:build",
+    "fake": "ganfingerprint.engines.fake_engine:build",
+}
+
+
+def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", precision: str = "fp32") -> Engine:
+    """The engine of that name on the detector in `folder`; `auto` picks the fastest that gives equal scores.
+
+    Raises:
+        UsageError: no such engine, or it cannot have that device or precision.
+        MissingExtraError: its library is not installed.
+        DetectorError: the detector cannot be used.
+    """
+    row = "torch" if name == "auto" else name
+    if row not in ENGINES:
+        near = difflib.get_close_matches(name, ENGINES, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"engine '{name}' is not known ({hint}there are: auto, {', '.join(ENGINES)})")
+    module, _, function = ENGINES[row].partition(":")
+    builder = cast(EngineBuilder, getattr(importlib.import_module(module), function))
+    return builder(card, folder, device=device, precision=precision)

@@ -1,0 +1,1 @@
+"""Measuring a detector: metrics, intervals, protocol, figures and summary. Imports nothing heavy by itself."""

@@ -1,0 +1,155 @@
+"""Measure a detector on labelled pictures: catalog → answers → table of scores → figures → files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ganfingerprint
+from ganfingerprint.catalog import Catalog, read_catalog
+from ganfingerprint.detector import Detector
+from ganfingerprint.errors import DataError, UsageError
+from ganfingerprint.evaluation.canvas import require_matplotlib
+from ganfingerprint.evaluation.measure import Evaluation, Facts, SliceFigures, measure
+from ganfingerprint.evaluation.outputs import write_outputs
+from ganfingerprint.evaluation.protocol import GROUPINGS, WITHOUT_PROXIES, score_table
+from ganfingerprint.types import Answer
+
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
+
+
+def evaluate(
+    detector: Detector | str | Path | None = None,
+    *,
+    data_root: str | Path,
+    output_dir: str | Path,
+    split: str = "test",
+    by: Sequence[str] = ("generator", "family"),
+    seed: int = 42,
+    samples: int = 1000,
+    manifest: str | Path | None = None,
+    layout: str = "auto",
+    batch_size: int = 16,
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Evaluation:
+    """Judge every picture of a split, measure, and write scores, metrics, figures and summary into `output_dir`.
+
+    Verdicts are those of the detector's own thresholds: nothing is fitted here. Files that cannot be read stay in
+    the table with their error and are counted in the summary.
+
+    Args:
+        detector: a loaded one, its folder, or None for the one that comes with the package.
+        data_root: folder of labelled pictures; see `ganfingerprint.catalog` for the layouts.
+        by: groupings that get figures of their own: generator, family, source.
+        samples: bootstrap resamples, drawn by group with `seed`.
+        progress: told after each picture how many are done, and of how many.
+        command: what to write down as the way to get these figures again.
+
+    Raises:
+        DataError: no such data or split, or none of its pictures can be read.
+        DetectorError: there is no such detector.
+        UsageError: an unknown grouping, or fewer than one resample.
+        MissingExtraError: matplotlib is not installed.
+    """
+    _check(by, samples)
+    require_matplotlib()
+    catalog = read_catalog(Path(data_root), manifest=manifest, layout=layout)
+    chosen = catalog.split(split)
+    judge = detector if isinstance(detector, Detector) else Detector.from_pretrained(detector)
+    answers = judge.predict_many((sample.path for sample in chosen), batch_size=batch_size)
+    table = score_table(chosen, _counted(answers, len(chosen), progress), catalog.root)
+    if not table.judged.any():
+        raise DataError(f"{catalog.root}: none of the {len(table)} pictures of '{split}' can be read: {table.error[0]}")
+    measurement = measure(table, by=by, seed=seed, samples=samples)
+    where = None if isinstance(detector, Detector) else detector
+    command = command or _command(where, data_root, split, output_dir, by, seed, samples)
+    facts = _facts(judge, catalog, split=split, data=str(data_root), seed=seed, samples=samples, command=command)
+    evaluation = Evaluation(facts=facts, table=table, measurement=measurement)
+    write_outputs(evaluation, Path(output_dir), catalog.root)
+    return evaluation
+
+
+def fit_card_figures(evaluation: Evaluation) -> Mapping[str, Any]:
+    """The figures of a split for a detector's card: split → metric → value, low, high, n.
+
+    `n` is the number of pictures behind a figure; what is not a number is left out. Metrics with proxies carry the
+    suffix `_with_proxies`; those of generators and families with enough pictures are named `auc.generator.NAME`.
+    """
+    found = evaluation.measurement
+    figures: dict[str, Any] = {}
+    for part in found.overall:
+        suffix = "" if part.name == WITHOUT_PROXIES else "_" + part.name.replace(" ", "_")
+        figures |= {name + suffix: entry for name, entry in _card_entries(part).items()}
+    for by, parts in found.groups.items():
+        name = "false_alarm_rate_shipped" if by == "source" else "auc"
+        for part in parts:
+            entry = _card_entries(part).get(name)
+            if entry is not None:
+                figures[f"{name}.{by}.{part.name}"] = entry
+    return {evaluation.facts.split: figures}
+
+
+def _card_entries(part: SliceFigures) -> dict[str, dict[str, float | int]]:
+    entries: dict[str, dict[str, float | int]] = {}
+    for name, figure in part.figures.items():
+        known = {key: value for key, value in figure.as_dict().items() if value is not None}
+        if "value" in known:
+            entries[name] = {**known, "n": _pictures_behind(name, part)}
+    return entries
+
+
+def _pictures_behind(name: str, part: SliceFigures) -> int:
+    if name in ("recall", "recall_shipped", "miss_rate_shipped", "uncertain_fakes_shipped"):
+        return part.n_fake
+    if name in ("false_alarm_rate_shipped", "uncertain_reals_shipped"):
+        return part.n_real
+    return part.n_real + part.n_fake
+
+
+def _check(by: Sequence[str], samples: int) -> None:
+    """Before an hour of scoring, not after it."""
+    unknown = [name for name in by if name not in GROUPINGS]
+    if unknown:
+        raise UsageError(f"figures can be grouped by {', '.join(GROUPINGS)}, not by '{unknown[0]}'")
+    if samples < 1:
+        raise UsageError(f"samples must be at least 1, got {samples}")
+
+
+def _counted(answers: Iterable[Answer], total: int, progress: Progress | None) -> Iterator[Answer]:
+    for done, answer in enumerate(answers, start=1):
+        yield answer
+        if progress is not None:
+            progress(done, total)
+
+
+def _command(
+    detector: str | Path | None,
+    data_root: str | Path,
+    split: str,
+    output_dir: str | Path,
+    by: Sequence[str],
+    seed: int,
+    samples: int,
+) -> str:
+    where = "" if detector is None else f" --detector {detector}"
+    return (
+        f"ganfingerprint evaluate{where} --data-root {data_root} --split {split} --output-dir {output_dir}"
+        f" --by {','.join(by)} --seed {seed} --samples {samples}"
+    )
+
+
+def _facts(judge: Detector, catalog: Catalog, *, split: str, data: str, seed: int, samples: int, command: str) -> Facts:
+    return Facts(
+        detector_id=judge.detector_id,
+        detector_name=judge.card.name,
+        data=data,
+        layout=catalog.layout,
+        split=split,
+        seed=seed,
+        samples=samples,
+        command=command,
+        package_version=ganfingerprint.__version__,
+        calibration=judge.calibration.to_mapping(),
+    )

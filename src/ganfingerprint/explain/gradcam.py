@@ -1,0 +1,219 @@
+"""Grad-CAM: which parts of the picture raise the evidence for the class that is named.
+
+Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
+The map is taken at the output of the fingerprint block, the last stage that still has places.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from ganfingerprint.detector import Detector
+from ganfingerprint.engines.torch_engine import TorchEngine
+from ganfingerprint.errors import UsageError
+from ganfingerprint.explain.stitch import BoolArray, lay_on_picture
+from ganfingerprint.types import Float32Array, Image, Label, Prediction, UInt8Array, Verdict
+from ganfingerprint.windows import cut_windows
+
+WINDOWS_AT_ONCE = 8
+
+
+class Explainable(Protocol):
+    """What Grad-CAM asks of a network; `FingerprintNet` has it."""
+
+    @property
+    def gradcam_layer(self) -> nn.Module:
+        """The module whose output [B, C, h, w] is explained."""
+
+    def evidence(self, logits: torch.Tensor, label: Label) -> torch.Tensor:
+        """The logits [B], turned so that higher speaks for `label`."""
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits [B] of pixels uint8 [B, s, s, 3]."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The network and every module in it."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The weights, which tell the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """Where in one picture the evidence for one class lies, on the picture's own pixels."""
+
+    values: Float32Array  # [height, width] 0..1, relative to the hottest place of this picture; 0 outside `coverage`
+    coverage: BoolArray  # [height, width] true where a window looked
+    label: Label  # the class that the evidence speaks for
+    peak: float  # the Grad-CAM value that 1.0 stands for; 0: nothing speaks for the class
+    prediction: Prediction
+
+    def __post_init__(self) -> None:
+        if self.values.dtype != np.float32 or self.values.ndim != 2:
+            raise ValueError(
+                f"HeatMap.values must be float32 [height, width], got {self.values.dtype} {self.values.shape}"
+            )
+        if self.coverage.dtype != np.bool_ or self.coverage.shape != self.values.shape:
+            raise ValueError(f"HeatMap.coverage must be bool {self.values.shape}, got {self.coverage.shape}")
+
+
+class GradCAM:
+    """Grad-CAM of a network, for use in a `with` statement; the hook is gone when the statement ends.
+
+    The network is judged as in evaluation whatever mode it is in, and is left in that mode; no gradient reaches its
+    parameters. Other threads may use the same network meanwhile: the hook answers only to the calling thread.
+
+    Args:
+        model: the network, frozen or not.
+        layer: the module whose output is explained; the network's own choice when left out.
+    """
+
+    def __init__(self, model: Explainable, layer: nn.Module | None = None) -> None:
+        self.model = model
+        self.layer = get_gradcam_layer(model) if layer is None else layer
+        self._hook: torch.utils.hooks.RemovableHandle | None = None
+        self._caller: int | None = None
+        self._features: torch.Tensor | None = None
+
+    def __enter__(self) -> Self:
+        self._hook = self.layer.register_forward_hook(self._capture)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+        self._hook = self._features = None
+
+    def __call__(self, pixels: torch.Tensor | UInt8Array, label: Label, *, normalise: bool = False) -> torch.Tensor:
+        """Heat [B, h, w] >= 0 at the layer's resolution, in units of evidence x activation.
+
+        Args:
+            pixels: uint8 [B, s, s, 3].
+            label: the class whose evidence is explained.
+            normalise: divide each map by its own peak. Maps of one picture's windows compare only without.
+
+        Raises:
+            UsageError: outside a `with` statement, or the layer has no map or does not lead to the logits.
+        """
+        if self._hook is None:
+            raise UsageError("GradCAM must be used in a with statement: `with GradCAM(model) as gradcam: ...`")
+        self._caller = threading.get_ident()
+        try:
+            with evaluating(self.model), torch.inference_mode(False), torch.no_grad():
+                logits = self.model(on_device(pixels, self.model))
+                heat = self._heat(self.model.evidence(logits, label))
+        finally:
+            self._caller = self._features = None
+        if normalise:
+            heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
+        return heat
+
+    def _capture(self, module: nn.Module, inputs: Any, output: Any) -> torch.Tensor | None:
+        if self._caller != threading.get_ident():
+            return None
+        if not isinstance(output, torch.Tensor) or output.ndim != 4:
+            raise UsageError("Grad-CAM needs a layer whose output is one map [B, C, h, w]")
+        # The graph starts here: frozen or trained, nothing before this layer is kept or differentiated. The switch
+        # is undone by the no_grad of __call__ when that ends.
+        torch.set_grad_enabled(True)
+        self._features = output.detach().requires_grad_()  # [B, C, h, w]
+        return self._features.clone()  # a copy, so that a later in-place layer may write into it
+
+    def _heat(self, evidence: torch.Tensor) -> torch.Tensor:
+        features, gradient = self._features, None
+        if features is not None and evidence.requires_grad:
+            (gradient,) = torch.autograd.grad(evidence.sum(), features, allow_unused=True)  # [B, C, h, w]
+        if features is None or gradient is None:
+            raise UsageError("Grad-CAM needs a layer that leads to the logits; this one does not")
+        weights = gradient.mean(dim=(2, 3), keepdim=True)  # [B, C, 1, 1]
+        return (weights * features.detach()).sum(dim=1).relu().detach()  # [B, h, w]
+
+
+def get_gradcam_layer(model: Explainable) -> nn.Module:
+    """The module that the network names for Grad-CAM: the output of its fingerprint block."""
+    return model.gradcam_layer
+
+
+def generate_gradcam(
+    detector: Detector, image: Image, label: Label | None = None, *, prediction: Prediction | None = None
+) -> HeatMap:
+    """The heat map of one picture, from every window that its detector judges, on the picture's own pixels.
+
+    Args:
+        detector: one that runs on the torch engine.
+        image: any picture that the detector can judge.
+        label: the class to explain; left out, the class that the verdict names, and the side to which the evidence
+            leans where the verdict is `uncertain`.
+        prediction: the detector's answer for this picture where it is known already; saves a run.
+
+    Raises:
+        UsageError: the detector runs on another engine.
+        InputError: the picture cannot be judged.
+    """
+    model = torch_model(detector)
+    prediction = detector.predict_image(image) if prediction is None else prediction
+    label = named_class(prediction) if label is None else label
+    windows = cut_windows(image, detector.window)
+    with GradCAM(model) as gradcam:
+        parts = [
+            gradcam(windows.pixels[start : start + WINDOWS_AT_ONCE], label)
+            for start in range(0, len(windows.pixels), WINDOWS_AT_ONCE)
+        ]
+    values, coverage = lay_on_picture(torch.cat(parts), windows.boxes, height=image.height, width=image.width)
+    peak = float(values.max())
+    if peak > 0:
+        values /= peak
+    return HeatMap(values=values, coverage=coverage, label=label, peak=peak, prediction=prediction)
+
+
+def named_class(prediction: Prediction) -> Label:
+    """The class that a verdict names; for `uncertain` the one to which the evidence leans (`real` at exactly 0)."""
+    if prediction.verdict is Verdict.UNCERTAIN:
+        return Label.FAKE if prediction.log10_lr > 0 else Label.REAL
+    return Label(prediction.verdict.value)
+
+
+def torch_model(detector: Detector) -> Any:
+    """The network of a detector.
+
+    Raises:
+        UsageError: the detector's engine has no layers to look into.
+    """
+    engine = detector.engine
+    if not isinstance(engine, TorchEngine):
+        raise UsageError(
+            f"An explanation looks inside the network, which the engine '{engine.name}' cannot show. "
+            "Load the detector with engine='torch'."
+        )
+    return engine.model
+
+
+@contextmanager
+def evaluating(model: nn.Module | Explainable) -> Iterator[None]:
+    """The network in evaluation mode; every one of its modules is back in its own mode afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def on_device(pixels: torch.Tensor | UInt8Array, model: nn.Module | Explainable) -> torch.Tensor:
+    """Pixels as a tensor on the device of the network's weights."""
+    parameter = next(model.parameters(), None)
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)) if isinstance(pixels, np.ndarray) else pixels
+    return tensor if parameter is None else tensor.to(parameter.device)

@@ -1,0 +1,217 @@
+"""FingerprintNet: pixels of windows → logits and fingerprints, every stage on the way public.
+
+pixels → normalise → feature_maps → fuse → fingerprint_map → embed → classify
+                        └──────────────── head ──────────────────┘
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganfingerprint.config import NetworkConfig
+from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbone
+from ganfingerprint.network.classifier import EnhancedClassifier
+from ganfingerprint.network.frequency import FrequencyEncoder
+from ganfingerprint.network.layers import FingerprintBlock, SelfAttention, conv_norm_relu, initialise, pool_to_grid
+from ganfingerprint.types import Label
+
+ADAPTED = 128  # channels of each adapted map
+FUSED = 256  # channels of the fused map and of the fingerprint map
+
+
+class FingerprintNet(nn.Module):
+    """Tells photographs (logit > 0) from generated pictures (logit < 0), window by window.
+
+    Args:
+        backbone: gives the three maps; its weights are left as they are.
+        embedding_dim: length of the fingerprint.
+        dropout: of the embedding and the classifier, 0..1.
+        frequency: whether the spectrum joins the fusion.
+        frequency_width: channels of the spectrum branch's first convolution.
+        attention: whether the fused map attends to itself.
+        fingerprint_block: whether the fingerprint block comes before the pooling.
+        train_backbone: False freezes the backbone: no gradients, and its norms stay in evaluation mode.
+        generator: decides all new weights; None takes torch's own.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        embedding_dim: int = 512,
+        dropout: float = 0.4,
+        frequency: bool = True,
+        frequency_width: int = 64,
+        attention: bool = True,
+        fingerprint_block: bool = True,
+        train_backbone: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        # The constructors of torch's layers draw weights that are thrown away below; the process shall not notice.
+        with torch.random.fork_rng(devices=[]):
+            low, mid, high = backbone.channels
+            self.low_adapter = conv_norm_relu(low, ADAPTED, kernel_size=1)
+            self.mid_adapter = conv_norm_relu(mid, ADAPTED, kernel_size=1)
+            self.high_adapter = conv_norm_relu(high, ADAPTED, kernel_size=1)
+            self.freq_encoder = FrequencyEncoder(width=frequency_width) if frequency else None
+            joined = 3 * ADAPTED + (self.freq_encoder.out_channels if self.freq_encoder is not None else 0)
+            self.fusion = conv_norm_relu(joined, FUSED, kernel_size=3)
+            self.attention = SelfAttention(FUSED) if attention else nn.Identity()
+            self.fingerprint = FingerprintBlock(FUSED, FUSED) if fingerprint_block else nn.Identity()
+            self.embedding = nn.Sequential(
+                nn.Linear(FUSED, embedding_dim), nn.BatchNorm1d(embedding_dim), nn.ReLU(), nn.Dropout(dropout)
+            )
+            self.classifier = EnhancedClassifier(embedding_dim, dropout)
+        initialise(self, generator)  # the backbone is not a part yet: its weights stay
+        self.backbone = backbone
+        self.backbone_frozen = not train_backbone
+        if self.backbone_frozen:
+            backbone.requires_grad_(False)
+        # Not in the state: they belong to the backbone's row and are written in the detector's card.
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        self.train(self.training)
+
+    mean: Tensor
+    std: Tensor
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.backbone_frozen:
+            self.backbone.eval()
+        return self
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """RGB windows [B, s, s, 3] → what the backbone expects, [B, 3, s, s].
+
+        The type decides the scale, never the content: uint8 is divided by 255, floating point is 0..1 already.
+
+        Raises:
+            ValueError: another shape.
+            TypeError: another type.
+        """
+        if pixels.ndim != 4 or pixels.shape[-1] != 3:
+            raise ValueError(f"pixels must be [B, s, s, 3], got {list(pixels.shape)}")
+        x = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
+        if pixels.dtype == torch.uint8:
+            x = x / 255
+        elif not pixels.dtype.is_floating_point:
+            raise TypeError(f"pixels must be uint8, or floating point in 0..1, got {pixels.dtype}")
+        return (x - self.mean) / self.std
+
+    def feature_maps(self, x: Tensor) -> FeatureMaps:
+        """The backbone's three maps of normalised windows [B, 3, s, s]; for resnet34 of strides 4, 8 and 32."""
+        maps: FeatureMaps = self.backbone(x)
+        return maps
+
+    def fuse(self, maps: FeatureMaps, x: Tensor) -> Tensor:
+        """The maps, and the spectrum of the normalised windows x, as one map [B, 256, h, w] on the high map's grid."""
+        grid = (maps.high.shape[-2], maps.high.shape[-1])
+        parts = [
+            self.low_adapter(pool_to_grid(maps.low, grid)),
+            self.mid_adapter(pool_to_grid(maps.mid, grid)),
+            self.high_adapter(maps.high),
+        ]
+        if self.freq_encoder is not None:
+            parts.append(self.freq_encoder(x, grid))
+        fused: Tensor = self.fusion(torch.cat(parts, dim=1))
+        return fused
+
+    def fingerprint_map(self, fused: Tensor) -> Tensor:
+        """The fused map [B, 256, h, w] after attention and fingerprint block, [B, 256, h, w]."""
+        features: Tensor = self.fingerprint(self.attention(fused))
+        return features
+
+    def embed(self, features: Tensor) -> Tensor:
+        """The fingerprint map [B, 256, h, w], averaged over its cells, as fingerprints [B, embedding_dim]."""
+        embeddings: Tensor = self.embedding(features.mean(dim=(2, 3)))
+        return embeddings
+
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """Fingerprints [B, embedding_dim] → logits [B]."""
+        logits: Tensor = self.classifier(embeddings)
+        return logits
+
+    def head(self, maps: FeatureMaps, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Everything behind the backbone: its maps and the normalised windows → logits [B], embeddings [B, d]."""
+        embeddings = self.embed(self.fingerprint_map(self.fuse(maps, x)))
+        return self.classify(embeddings), embeddings
+
+    def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels [B, s, s, 3] (see `normalise`) → logits [B] and embeddings [B, embedding_dim]."""
+        x = self.normalise(pixels)
+        return self.head(self.feature_maps(x), x)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, s, s, 3] (see `normalise`) → logits [B], above 0 for a photograph.
+
+        While training a batch needs two windows, as batch norms do.
+        """
+        return self.outputs(pixels)[0]
+
+    def forward_embedding(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, s, s, 3] → fingerprints [B, embedding_dim], never negative."""
+        return self.outputs(pixels)[1]
+
+    def fingerprint_distance(self, pixels1: Tensor, pixels2: Tensor) -> Tensor:
+        """Cosine distance 1 − cos between the fingerprints of window i of each batch: [B], 0 (equal) to 2.
+
+        Dropout is off and the running statistics are used, whatever the mode of the network.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            first = functional.normalize(self.forward_embedding(pixels1).float(), dim=1)
+            second = functional.normalize(self.forward_embedding(pixels2).float(), dim=1)
+        finally:
+            self.train(was_training)
+        # For unit vectors |a - b|²/2 is 1 - cos, without its cancellation: equal fingerprints give exactly 0.
+        return ((first - second).square().sum(dim=1) / 2).clamp(max=2.0)
+
+    @property
+    def gradcam_layer(self) -> nn.Module:
+        """The module whose output is the fingerprint map, the last one with a place in the picture."""
+        return self.fingerprint
+
+    @staticmethod
+    def evidence(logits: Tensor, label: Label) -> Tensor:
+        """Logits [B] turned so that higher speaks for `label`."""
+        return logits if label is Label.REAL else -logits
+
+
+def build_network(
+    config: NetworkConfig, *, generator: torch.Generator | None = None, pretrained: bool = True
+) -> FingerprintNet:
+    """The network that a configuration describes.
+
+    Args:
+        config: the architecture, and where the backbone's weights come from.
+        generator: decides every weight that is drawn, the backbone's too where it starts from random ones.
+        pretrained: False when weights are loaded afterwards: nothing is looked for, the backbone starts random.
+
+    Raises:
+        ConfigError: unknown backbone or taps, or its weights cannot be had.
+        MissingExtraError: the package that reads those weights is missing.
+    """
+    source = config.pretrained if pretrained else "none"
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
+        backbone = build_backbone(config.backbone, pretrained=source, taps=config.taps)
+    return FingerprintNet(
+        backbone,
+        embedding_dim=config.embedding_dim,
+        dropout=config.dropout,
+        frequency=config.frequency,
+        frequency_width=config.frequency_width,
+        attention=config.attention,
+        fingerprint_block=config.fingerprint_block,
+        train_backbone=config.train_backbone,
+        generator=generator,
+    )

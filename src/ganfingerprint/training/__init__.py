@@ -1,0 +1,1 @@
+"""Learning a detector: labelled pictures in, a detector folder out."""

@@ -1,0 +1,57 @@
+"""Where the loop gets its batches: pictures decoded and augmented as it goes, or maps of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from ganfingerprint.network.backbones import FeatureMaps
+from ganfingerprint.training.dataset import Batch, Loaders
+
+
+class LabelledBatch(NamedTuple):
+    """Windows with labels, and with their backbone maps where those were computed before."""
+
+    pixels: Tensor  # uint8 [B, s, s, 3]
+    is_fake: Tensor  # bool [B]
+    maps: FeatureMaps | None
+
+
+class BatchSource(Protocol):
+    """What the loop asks for. Batch `i` of epoch `k` is the same whenever it is asked for."""
+
+    steps: int  # batches an epoch
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
+        """The batches of one epoch, without the first `skip`."""
+        ...
+
+    def validation(self) -> Iterator[LabelledBatch]:
+        """Every validation picture once, unchanged, in order."""
+        ...
+
+
+class LiveBatches:
+    """Pictures decoded and augmented as the loop goes."""
+
+    def __init__(self, loaders: Loaders) -> None:
+        self._loaders = loaders
+        self._size = loaders.train.batch_size or 1
+        self.steps = len(loaders.train)
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
+        """The batches of one epoch, without the first `skip`."""
+        self._loaders.sampler.start(number, skip=skip * self._size)
+        return self._labelled(self._loaders.train)
+
+    def validation(self) -> Iterator[LabelledBatch]:
+        """Every validation picture once, centre window."""
+        return self._labelled(self._loaders.validation)
+
+    @staticmethod
+    def _labelled(batches: object) -> Iterator[LabelledBatch]:
+        batch: Batch
+        for batch in batches:  # type: ignore[attr-defined]  # DataLoader is typed by items, not by batches
+            yield LabelledBatch(batch.pixels, batch.is_fake, None)

@@ -1,0 +1,159 @@
+"""Labelled pictures as windows for learning: the one `decode` of the product, then the transforms of the phase."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+
+from ganfingerprint.catalog import Catalog, Sample, dataset_stats, read_catalog
+from ganfingerprint.config import TrainConfig
+from ganfingerprint.decode import decode
+from ganfingerprint.errors import DataError, InputError
+from ganfingerprint.training.augment import Step
+from ganfingerprint.training.sampling import BalancedSampler, Draw, sample_weights
+from ganfingerprint.training.transforms import get_transforms
+from ganfingerprint.types import UInt8Array
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Windows with their labels."""
+
+    pixels: Tensor  # uint8 [B, s, s, 3]
+    is_fake: Tensor  # bool [B]
+    index: Tensor  # int64 [B] position in the dataset's samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One window with its label."""
+
+    pixels: UInt8Array  # [s, s, 3]
+    is_fake: bool
+    index: int
+
+
+class DeepfakeDataset(Dataset[Item]):
+    """Windows of labelled pictures. What happens to a picture depends on its draw alone, not on who asked before.
+
+    A file that cannot be read never stops a batch: another picture of its class takes its place, and `unreadable`
+    of the process that met it names it.
+    """
+
+    def __init__(self, samples: Sequence[Sample], transform: Step, *, seed: int = 42) -> None:
+        if not samples:
+            raise DataError("the dataset has no pictures")
+        self.samples, self.transform, self.seed = tuple(samples), transform, seed
+        self.unreadable: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, draw: int | Draw) -> Item:
+        if not isinstance(draw, Draw):
+            draw = Draw(int(draw), (self.seed, 0, int(draw)))
+        rng = np.random.default_rng(draw.seed)
+        chosen, pixels = self._read(draw.index, np.random.default_rng([*draw.seed, 1]))
+        return Item(self.transform(pixels, rng), self.samples[chosen].is_fake, chosen)
+
+    def _read(self, index: int, rng: np.random.Generator) -> tuple[int, UInt8Array]:
+        for _attempt in range(20):
+            sample = self.samples[index]
+            try:
+                return index, decode(sample.path).pixels
+            except InputError as problem:
+                if problem.source not in self.unreadable:
+                    _log.warning("left out: %s (%s)", problem, problem.code)
+                self.unreadable[problem.source] = problem.reason
+                alike = [i for i, other in enumerate(self.samples) if other.label is sample.label]
+                index = alike[int(rng.integers(len(alike)))]
+        raise DataError(f"20 pictures in a row could not be read, the last: {self.samples[index].path}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaders:
+    """The three loaders of the document, and what they read from."""
+
+    catalog: Catalog
+    train: DataLoader[Item]
+    validation: DataLoader[Item]
+    test: DataLoader[Item] | None  # None when the data has no test split
+    sampler: BalancedSampler
+
+
+def get_dataloaders(config: TrainConfig) -> Loaders:
+    """Loaders for train (balanced, augmented), validation and test (every picture once, centre window).
+
+    Raises:
+        DataError: the folder cannot be used, or train or validation is missing or has one class only.
+    """
+    data = config.data
+    catalog = read_catalog(data.root, manifest=data.manifest, layout=data.layout)
+    train = catalog.split("train")
+    weights = sample_weights(train, power=data.balance_power, proxy_weight=data.proxy_weight)
+    sampler = BalancedSampler(weights, draws=config.optim.epoch_samples or len(train), seed=config.seed)
+    augmented = get_transforms("train", size=config.window.size, augment=config.augment)
+
+    def loader(samples: Sequence[Sample], transform: Step, order: Sampler[Draw] | None) -> DataLoader[Item]:
+        dataset = DeepfakeDataset(samples, transform, seed=config.seed)
+        return DataLoader(
+            dataset,
+            batch_size=config.optim.batch_size,
+            sampler=order if order is not None else SequentialSampler(dataset),
+            num_workers=data.workers,
+            collate_fn=collate,
+            worker_init_fn=worker_init_fn,
+            persistent_workers=False,
+            generator=torch.Generator().manual_seed(config.seed),  # keeps the global state out of the loader
+        )
+
+    plain = get_transforms("validation", size=config.window.size)
+    validation = catalog.split("validation")
+    if len({sample.label for sample in validation}) < 2:
+        raise DataError(f"{data.root}: the validation split must hold both photographs and fakes")
+    return Loaders(
+        catalog=catalog,
+        train=loader(train, augmented, sampler),
+        validation=loader(validation, plain, None),
+        test=loader(catalog.split("test"), plain, None) if "test" in catalog.splits else None,
+        sampler=sampler,
+    )
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack windows into one batch."""
+    return Batch(
+        torch.from_numpy(np.stack([item.pixels for item in items])),
+        torch.tensor([item.is_fake for item in items], dtype=torch.bool),
+        torch.tensor([item.index for item in items], dtype=torch.int64),
+    )
+
+
+def worker_init_fn(worker_id: int) -> None:
+    """Give a loader process seeds of its own (the draws carry theirs) and one thread, as there is one a core."""
+    seed = torch.initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def get_dataset_stats(catalog: Catalog) -> str:
+    """How many pictures of what there are, as lines for a person."""
+    lines = [f"{len(catalog.samples)} labelled pictures in {catalog.root} ({catalog.layout} layout)"]
+    for split in catalog.splits:
+        stats = dataset_stats(catalog.split(split))
+        labels = sorted(stats["split"].items(), reverse=True)
+        counts = ", ".join(f"{count} {key.split('/')[-1]}" for key, count in labels)
+        lines.append(f"  {split}: {counts}; {len(stats['generator'])} generators, {len(stats['source'])} photo sources")
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""Maps of a frozen backbone, computed once: afterwards the head learns from them in minutes.
+
+Each training picture is stored in `views` augmented versions (the first one plain), each validation picture in its
+centre window. Arrays lie as memory-mapped .npy files in the run's folder, so that memory stays flat and a stopped
+extraction continues where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+
+from ganfingerprint.catalog import Sample
+from ganfingerprint.errors import TrainingError
+from ganfingerprint.network.backbones import FeatureMaps
+from ganfingerprint.network.fingerprint_net import FingerprintNet
+from ganfingerprint.training.augment import Step
+from ganfingerprint.training.batches import LabelledBatch
+from ganfingerprint.training.dataset import DeepfakeDataset
+from ganfingerprint.training.precision import Compute
+from ganfingerprint.training.sampling import BalancedSampler, Draw
+from ganfingerprint.types import UInt8Array
+
+_CHUNK = 32  # windows a forward pass
+Advance = Callable[[int, int], None]  # done, total
+
+
+class View(NamedTuple):
+    """One version of every picture: its transform and the number that seeds it."""
+
+    transform: Step
+    number: int
+
+
+class CachedMaps:
+    """Windows, labels and backbone maps of a list of pictures, [n * views] rows, on disk."""
+
+    def __init__(self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int) -> None:
+        self.folder, self.samples, self.views, self.seed = folder, tuple(samples), tuple(views), seed
+        self.rows = len(samples) * len(views)
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def build(self, model: FingerprintNet, compute: Compute, advance: Advance) -> None:
+        """Compute what is not there yet. Row `v * len(samples) + i` is view v of picture i.
+
+        Raises:
+            TrainingError: the maps that are there are those of another number of pictures or views.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done_file = self.folder / "done.json"
+        done = int(json.loads(done_file.read_text())["rows"]) if done_file.is_file() else 0
+        if done:
+            self._check_rows()
+        model.eval()
+        while done < self.rows:
+            chunk = range(done, min(done + _CHUNK, self.rows))
+            pixels, fake, index = self._windows(chunk)
+            with torch.inference_mode(), compute.autocast():
+                maps = model.feature_maps(model.normalise(torch.from_numpy(pixels).to(compute.device)))
+            self._store(chunk, {"pixels": pixels, "is_fake": fake, "index": index, **_as_numpy(maps)})
+            done = chunk.stop
+            if done % (16 * _CHUNK) == 0 or done == self.rows:
+                for array in self._arrays.values():
+                    array.flush()  # type: ignore[attr-defined]  # a memmap
+                done_file.write_text(json.dumps({"rows": done}))
+            advance(done, self.rows)
+        self._arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _NAMES}
+
+    def batch(self, rows: Sequence[int]) -> LabelledBatch:
+        """The batch of these rows."""
+        order = np.asarray(rows)
+        take = {name: torch.from_numpy(np.ascontiguousarray(array[order])) for name, array in self._arrays.items()}
+        return LabelledBatch(
+            take["pixels"], take["is_fake"], FeatureMaps(low=take["low"], mid=take["mid"], high=take["high"])
+        )
+
+    def _check_rows(self) -> None:
+        found = len(np.load(self.folder / "pixels.npy", mmap_mode="r"))
+        if found != self.rows:
+            raise TrainingError(
+                f"{self.folder}: the cached maps are of {found} windows, the data has {self.rows}; remove the folder"
+            )
+
+    def _windows(self, chunk: range) -> tuple[UInt8Array, np.ndarray, np.ndarray]:
+        items = []
+        for row in chunk:
+            view, index = divmod(row, len(self.samples))
+            step = self.views[view]
+            dataset = DeepfakeDataset(self.samples, step.transform, seed=self.seed)
+            items.append(dataset[Draw(index, (self.seed, 1_000_000 + step.number, index))])
+        return (
+            np.stack([item.pixels for item in items]),
+            np.array([item.is_fake for item in items], dtype=bool),
+            np.array([item.index for item in items], dtype=np.int64),
+        )
+
+    def _store(self, chunk: range, values: dict[str, np.ndarray]) -> None:
+        for name, value in values.items():
+            if name not in self._arrays:
+                file, shape = self.folder / f"{name}.npy", (self.rows, *value.shape[1:])
+                if chunk.start == 0:
+                    self._arrays[name] = open_memmap(file, mode="w+", dtype=value.dtype, shape=shape)
+                else:
+                    self._arrays[name] = open_memmap(file, mode="r+")
+            self._arrays[name][chunk.start : chunk.stop] = value
+
+
+class CachedBatches:
+    """Balanced epochs over cached maps; which view of a picture comes is drawn anew each time."""
+
+    def __init__(self, train: CachedMaps, validation: CachedMaps, sampler: BalancedSampler, *, batch_size: int) -> None:
+        self._train, self._validation, self._sampler, self._size = train, validation, sampler, batch_size
+        self.steps = max(1, sampler.draws // batch_size)
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
+        """The batches of one epoch, without the first `skip`."""
+        self._sampler.start(number, skip=skip * self._size)
+        draws = list(self._sampler)
+        for start in range(0, (self.steps - skip) * self._size, self._size):
+            yield self._train.batch([self._row(draw) for draw in draws[start : start + self._size]])
+
+    def _row(self, draw: Draw) -> int:
+        view = int(np.random.default_rng(draw.seed).integers(len(self._train.views)))
+        return view * len(self._train.samples) + draw.index
+
+    def validation(self) -> Iterator[LabelledBatch]:
+        """Every validation picture once, centre window."""
+        for start in range(0, self._validation.rows, self._size):
+            yield self._validation.batch(range(start, min(start + self._size, self._validation.rows)))
+
+
+_NAMES = ("pixels", "is_fake", "index", "low", "mid", "high")
+
+
+def _as_numpy(maps: FeatureMaps) -> dict[str, np.ndarray]:
+    return {name: getattr(maps, name).half().cpu().numpy() for name in ("low", "mid", "high")}

@@ -1,0 +1,287 @@
+"""The loop: forward, backward, step, judge, save. It reads as one page; what varies is passed in."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganfingerprint.calibrate import fake_scores
+from ganfingerprint.config import TrainConfig, to_mapping
+from ganfingerprint.evaluation.metrics import compute_metrics, selection_score
+from ganfingerprint.network.fingerprint_net import FingerprintNet
+from ganfingerprint.network.loss import detection_loss
+from ganfingerprint.training.averaging import WeightAverage
+from ganfingerprint.training.batches import BatchSource, LabelledBatch
+from ganfingerprint.training.checkpoint import Progress, load_checkpoint, prune_checkpoints, save_checkpoint
+from ganfingerprint.training.precision import Compute
+from ganfingerprint.training.reproducibility import get_random_state, set_random_state
+from ganfingerprint.training.schedule import TimeBudget, get_lr_scheduler
+from ganfingerprint.training.tracker import ExperimentTracker
+
+SAVE_EVERY_S = 300.0  # a checkpoint in the middle of an epoch when the last one is older than this
+Report = Callable[[str, int, int, float, float], None]  # stage, done, total, loss, pictures/s
+
+
+class Trainer:
+    """One run: the model with everything that a checkpoint holds."""
+
+    def __init__(
+        self,
+        model: FingerprintNet,
+        source: BatchSource,
+        config: TrainConfig,
+        compute: Compute,
+        tracker: ExperimentTracker,
+    ) -> None:
+        self.model, self.source, self.config, self.compute, self.tracker = model, source, config, compute, tracker
+        self.progress = Progress()
+        self.budget = TimeBudget(config.optim.max_minutes)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr)
+        self.scheduler = get_lr_scheduler(
+            self.optimizer,
+            round(config.optim.warmup_epochs * source.steps),
+            config.optim.epochs * source.steps,
+            budget=self.budget,
+        )
+        self.scaler = compute.scaler()
+        self.average = WeightAverage(model, config.optim.ema_decay) if config.optim.ema_decay > 0 else None
+        self._stop = False
+        self._saved_at = time.monotonic()
+
+    def run(self, report: Report) -> None:
+        """Train until the epochs, the patience or the budget end, or the user asks to stop (Ctrl-C)."""
+        with self._interruptible():
+            while not self.progress.finished and not self._stop:
+                if not self._train_epoch(report):
+                    break
+                self._judge_epoch(report)
+        self.save("last")
+
+    def _train_epoch(self, report: Report) -> bool:
+        """Train to the end of the epoch under way; False when it was interrupted before its end."""
+        progress, started = self.progress, time.monotonic()
+        self.model.train()
+        seen_before = progress.pictures_seen
+        for batch in self.source.epoch(progress.epoch, skip=progress.step):
+            loss = self._step(batch)
+            progress.step += 1
+            progress.steps_done += 1
+            progress.pictures_seen += len(batch.is_fake)
+            progress.loss_sum += loss * len(batch.is_fake)
+            progress.loss_count += len(batch.is_fake)
+            rate = (progress.pictures_seen - seen_before) / (time.monotonic() - started)
+            report(f"epoch {progress.epoch + 1}", progress.step, self.source.steps, loss, rate)
+            if progress.steps_done % 50 == 0:
+                self._log_step(loss, rate)
+            if self._stop:
+                return False
+            if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+                self.save("last")
+            if self.budget.is_spent:
+                break
+        return True
+
+    def _step(self, batch: LabelledBatch) -> float:
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.compute.autocast():
+            logits = self.logits(batch)
+        loss = detection_loss(
+            logits.float(), batch.is_fake.to(logits.device), smoothing=self.config.optim.label_smoothing
+        )
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            self.tracker.log(f"step {self.progress.steps_done}: the loss is {value}; the step is left out")
+            self.scheduler.step()
+            return value
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.optim.grad_clip > 0:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.scheduler.step()
+        if self.average is not None:
+            self.average.update(self.model)
+        return value
+
+    def logits(self, batch: LabelledBatch) -> Tensor:
+        """Network logits [B] of a batch, from its cached maps where it has them."""
+        pixels = batch.pixels.to(self.compute.device)
+        if batch.maps is None:
+            return cast(Tensor, self.model(pixels))
+        maps = type(batch.maps)(*(each.to(self.compute.device).float() for each in batch.maps))
+        return self.model.head(maps, self.model.normalise(pixels))[0]
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss, metrics and the selection score on the validation split, one window a picture."""
+        self.model.eval()
+        with self.average.applied(self.model) if self.average is not None else nullcontext():
+            logits, labels = [], []
+            for batch in self.source.validation():
+                with self.compute.autocast():
+                    logits.append(self.logits(batch).float().cpu())
+                labels.append(batch.is_fake)
+        self.model.train()
+        logit, fake = torch.cat(logits), torch.cat(labels)
+        scores, truth = fake_scores(logit.numpy()), fake.numpy()
+        metrics = compute_metrics(truth, 1 / (1 + np.exp(-np.clip(scores, -60, 60))))
+        return {
+            "loss": float(detection_loss(logit, fake)),
+            "score": selection_score(truth, scores, self.config.score),
+            "auc": metrics.auc,
+            "accuracy": metrics.accuracy,
+            "balanced_accuracy": metrics.balanced_accuracy,
+            "recall": metrics.recall,
+            "precision": metrics.precision,
+            "f1": metrics.f1,
+            "tpr_at_fpr_5": metrics.tpr_at_fpr_5,
+        }
+
+    def _judge_epoch(self, report: Report) -> None:
+        progress = self.progress
+        report("validation", 0, 1, float("nan"), 0.0)
+        found = self.validate()
+        loss = progress.loss_sum / max(1, progress.loss_count)
+        progress.spent_s = self.budget.spent_s
+        row = {
+            "epoch": float(progress.epoch + 1),
+            "pictures": float(progress.pictures_seen),
+            "minutes": progress.spent_s / 60,
+            "lr": float(self.scheduler.get_last_lr()[-1]),
+            "train_loss": loss,
+            **{f"val_{name}": value for name, value in found.items()},
+        }
+        progress.history.append(row)
+        self.tracker.save_epochs(progress.history)
+        self.tracker.scalars(progress.steps_done, {f"epoch/{name}": value for name, value in row.items()})
+        better = found["score"] > progress.best_score
+        self._log_epoch(row, better)
+        progress.epoch, progress.step, progress.loss_sum, progress.loss_count = progress.epoch + 1, 0, 0.0, 0
+        progress.stale_epochs = 0 if better else progress.stale_epochs + 1
+        patience = self.config.optim.patience
+        progress.finished = (
+            progress.epoch >= self.config.optim.epochs
+            or self.budget.is_spent
+            or (patience > 0 and progress.stale_epochs >= patience)
+        )
+        if better:
+            progress.best_score, progress.best_epoch = found["score"], progress.epoch
+            self.save("best")
+        if progress.epoch % self.config.output.checkpoint_every == 0:
+            self.save(f"epoch-{progress.epoch:04d}")
+            prune_checkpoints(self.tracker.folder / "checkpoints", self.config.output.keep_checkpoints)
+        self.save("last")
+
+    def save(self, name: str) -> None:
+        """Write checkpoint `name` of this run."""
+        self.progress.spent_s = self.budget.spent_s
+        save_checkpoint(
+            self.checkpoint(name),
+            {
+                "model": _trained_state(self.model),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "average": self.average.state_dict() if self.average is not None else None,
+                "progress": asdict(self.progress),
+                "random_state": get_random_state(),
+                "config": to_mapping(self.config),
+            },
+        )
+        if name == "last":
+            self._saved_at = time.monotonic()
+
+    def load(self, name: str) -> None:
+        """Restore checkpoint `name`: afterwards the run goes on as if it had never stopped."""
+        state = load_checkpoint(self.checkpoint(name))
+        missing = self.model.load_state_dict(state["model"], strict=False).missing_keys
+        if any(key in _trained_state(self.model) for key in missing):
+            raise RuntimeError(f"the checkpoint lacks {missing[:3]}")  # a defect of ours, not of the user's
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        self.progress = Progress(**state["progress"])
+        self.budget.resume(self.progress.spent_s)
+        set_random_state(state["random_state"])
+
+    def reopen(self) -> None:
+        """Let a finished run go on when its epochs or its budget were raised since."""
+        optim, progress = self.config.optim, self.progress
+        progress.finished = progress.epoch >= optim.epochs or self.budget.is_spent
+
+    def checkpoint(self, name: str) -> Path:
+        """Where checkpoint `name` of this run is."""
+        return self.tracker.folder / "checkpoints" / f"{name}.pt"
+
+    def _log_step(self, loss: float, rate: float) -> None:
+        progress = self.progress
+        self.tracker.scalars(progress.steps_done, {"train/loss": loss, "train/pictures_per_s": rate})
+        self.tracker.log(
+            f"epoch {progress.epoch + 1} step {progress.step}/{self.source.steps} loss {loss:.4f} {rate:.1f} pictures/s"
+        )
+
+    def _log_epoch(self, row: dict[str, float], better: bool) -> None:
+        self.tracker.log(
+            f"epoch {row['epoch']:.0f} after {row['minutes']:.1f} min and {row['pictures']:.0f} pictures: "
+            f"train loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f} AUC {row['val_auc']:.4f} "
+            f"score {row['val_score']:.4f}{' (best so far)' if better else ''}"
+        )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the run after the step under way; a second Ctrl-C ends it at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+            self.tracker.log("asked to stop; saving")
+
+        before: dict[signal.Signals, Any] = {}
+        try:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                before[each] = signal.signal(each, stop)
+        except ValueError:  # not the main thread: signals belong to whoever runs us
+            pass
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _parameter_groups(model: FingerprintNet, config: TrainConfig) -> list[dict[str, Any]]:
+    """Weight decay only where a parameter is a matrix or a kernel; the backbone at its own rate."""
+    optim = config.optim
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": optim.lr * (optim.backbone_lr_factor if of_backbone else 1.0),
+            "weight_decay": optim.weight_decay if decayed else 0.0,
+        }
+        for (of_backbone, decayed), parameters in groups.items()
+    ]
+
+
+def _trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state without parameters that never change: a frozen backbone is not written every few minutes."""
+    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}

@@ -1,0 +1,146 @@
+"""A training run from configuration to detector folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ganfingerprint.config import TrainConfig, from_mapping, load_config, to_mapping
+from ganfingerprint.errors import ConfigError, TrainingError
+from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
+from ganfingerprint.training.batches import BatchSource, LiveBatches
+from ganfingerprint.training.dataset import Loaders, get_dataloaders, get_dataset_stats
+from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, View
+from ganfingerprint.training.finish import finish_run
+from ganfingerprint.training.loop import Report, Trainer
+from ganfingerprint.training.precision import Compute
+from ganfingerprint.training.reproducibility import set_all_seeds
+from ganfingerprint.training.tracker import ExperimentTracker
+from ganfingerprint.training.transforms import get_transforms
+
+# What a resumed run may change: where and how long it computes, never what it computes.
+RESUMABLE = (
+    "optim.epochs",
+    "optim.max_minutes",
+    "optim.patience",
+    "optim.device",
+    "data.workers",
+    "data.root",
+    "output.tensorboard",
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a run left behind."""
+
+    run: Path
+    detector: Path | None  # None when the run was interrupted; resume it
+    best_epoch: int  # from 1
+    best_score: float
+    pictures_seen: int
+    minutes: float
+
+
+def train(config: TrainConfig, *, resume: Path | None = None, report: Report | None = None) -> TrainResult:
+    """Train a detector; with `resume`, go on with the run of that folder as if it had never stopped.
+
+    The run's folder holds configuration, log, table of epochs, checkpoints and, at the end, `detector/`.
+
+    Raises:
+        ConfigError: settings that this machine or the backbone cannot honour.
+        DataError: the labelled pictures cannot be used.
+        TrainingError: there is nothing to resume from.
+    """
+    report = report or _silent
+    compute = Compute.choose(config.optim.device, config.optim.precision)
+    set_all_seeds(config.seed, deterministic=config.deterministic)
+    loaders = get_dataloaders(config)
+    model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed)).to(compute.device)
+    with _tracker(config, resume) as tracker:
+        tracker.log(get_dataset_stats(loaders.catalog))
+        tracker.log(
+            f"computing on {compute.device} in {compute.precision}; backbone from {model.backbone.weights_origin}"
+        )
+        source = _source(model, loaders, config, compute, tracker.folder, report)
+        trainer = Trainer(model, source, config, compute, tracker)
+        if resume is not None:
+            trainer.load("last")
+            trainer.reopen()
+            tracker.log(f"resumed in epoch {trainer.progress.epoch + 1}, step {trainer.progress.step}")
+        else:
+            tracker.save_config(to_mapping(config))
+        trainer.run(report)
+        detector = finish_run(trainer, loaders, report) if trainer.progress.finished else None
+    progress = trainer.progress
+    return TrainResult(
+        run=tracker.folder,
+        detector=detector,
+        best_epoch=progress.best_epoch,
+        best_score=progress.best_score,
+        pictures_seen=progress.pictures_seen,
+        minutes=progress.spent_s / 60,
+    )
+
+
+def resumed_config(run: Path, overrides: Iterable[str] = ()) -> TrainConfig:
+    """The configuration of a run to be resumed, with the few changes that leave its result comparable.
+
+    Raises:
+        TrainingError: the folder is not a run.
+        ConfigError: an override that would change what is computed, or that is not a setting.
+    """
+    file = run / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as problem:
+        raise TrainingError(f"{run}: not a training run (no readable config.json: {problem})") from problem
+    overrides = tuple(overrides)
+    refused = [text for text in overrides if text.partition("=")[0] not in RESUMABLE]
+    if refused:
+        raise ConfigError(
+            [f"{text}: a resumed run keeps its settings; only {', '.join(RESUMABLE)} may change" for text in refused]
+        )
+    before: TrainConfig = from_mapping(TrainConfig, values)
+    return load_config(overrides=overrides, base=to_mapping(before))
+
+
+def _tracker(config: TrainConfig, resume: Path | None) -> ExperimentTracker:
+    board = config.output.tensorboard
+    if resume is None:
+        return ExperimentTracker.create(Path(config.output.runs), config.output.name, tensorboard=board)
+    if not resume.is_dir():
+        raise TrainingError(f"{resume}: there is no such run")
+    return ExperimentTracker(resume, tensorboard=board)
+
+
+def _source(
+    model: FingerprintNet, loaders: Loaders, config: TrainConfig, compute: Compute, folder: Path, report: Report
+) -> BatchSource:
+    """Live pictures; or, with a frozen backbone, its maps computed once."""
+    if config.network.train_backbone:
+        return LiveBatches(loaders)
+    size, samples = config.window.size, loaders.catalog
+    plain = get_transforms("validation", size=size)
+    random = get_transforms("train", size=size, augment=config.augment)
+    views = [View(plain, 0), *(View(random, number) for number in range(1, config.optim.cache_views))]
+    train = CachedMaps(folder / "cache" / "train", samples.split("train"), views, seed=config.seed)
+    validation = CachedMaps(folder / "cache" / "validation", samples.split("validation"), views[:1], seed=config.seed)
+    for cache, name in ((train, "maps of train"), (validation, "maps of validation")):
+        cache.build(model, compute, _advance(report, name))
+    return CachedBatches(train, validation, loaders.sampler, batch_size=config.optim.batch_size)
+
+
+def _advance(report: Report, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(name, done, total, float("nan"), 0.0)
+
+
+def _silent(stage: str, done: int, total: int, loss: float, rate: float) -> None:
+    return None

@@ -1,0 +1,132 @@
+"""The values that travel, in the order in which they travel: Image → Windows → Outputs → Prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+UInt8Array = NDArray[np.uint8]
+Int32Array = NDArray[np.int32]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+
+class Label(StrEnum):
+    """What a picture truly is."""
+
+    REAL = "real"
+    FAKE = "fake"
+
+
+class Verdict(StrEnum):
+    """What the detector says of a picture."""
+
+    REAL = "real"
+    UNCERTAIN = "uncertain"
+    FAKE = "fake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What the file said before its pixels were made upright sRGB. Shown to people, never to the network."""
+
+    size_bytes: int
+    format: str  # Pillow's name: JPEG, PNG, WEBP, ...
+    mode: str  # Pillow's mode as stored: RGB, L, P, CMYK, I;16, ...
+    width: int  # as stored, before the EXIF orientation
+    height: int
+    orientation: int = 1  # EXIF, 1..8
+    frames: int = 1
+    had_alpha: bool = False  # transparency that was really used; composited on white
+    had_profile: bool = False  # an ICC profile that was converted to sRGB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A decoded picture: upright, sRGB, 8 bits."""
+
+    source: str
+    pixels: UInt8Array  # [height, width, 3]
+    sha256: str  # of the file's bytes; of the pixels when there was no file
+    facts: ImageFacts
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(
+                f"Image.pixels must be uint8 [height, width, 3], got {self.pixels.dtype} {self.pixels.shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right, upright."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom, upright."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """The parts of one picture that the network sees."""
+
+    pixels: UInt8Array  # [n, s, s, 3]
+    boxes: Int32Array  # [n, 4] left, top, right, bottom in picture pixels; past the edge where it was padded
+
+    def __post_init__(self) -> None:
+        n = len(self.pixels)
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] != 3:
+            raise ValueError(f"Windows.pixels must be uint8 [n, s, s, 3], got {self.pixels.dtype} {self.pixels.shape}")
+        if self.boxes.shape != (n, 4):
+            raise ValueError(f"Windows.boxes must be [{n}, 4], got {self.boxes.shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What an engine returns for n windows, in the network's own sign (logit > 0: photograph)."""
+
+    logits: Float32Array  # [n]
+    embeddings: Float32Array  # [n, 512]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The answer for one picture."""
+
+    source: str
+    sha256: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    logit: float  # pooled raw score; higher is more likely *fake*; comparable within one detector only
+    prob_fake: float  # calibrated, at even prior odds, 0..1
+    log10_lr: float  # weight of evidence, > 0 speaks for fake; bounded by what the calibration data support
+    verdict: Verdict
+    boxes: Int32Array  # [n, 4] the windows that were judged
+    window_prob_fake: Float64Array  # [n] the same calibration applied to each window alone
+    embedding: Float32Array  # [512] mean over windows
+    detector_id: str
+    latency_ms: float
+
+    @property
+    def windows(self) -> int:
+        """How many windows were judged."""
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A picture that could not be judged, and why."""
+
+    source: str
+    code: str
+    error: str
+
+
+Answer = Prediction | Failure
