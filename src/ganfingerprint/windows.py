@@ -104,10 +104,14 @@ def _grid_shape(width: int, height: int, size: int, count: int) -> tuple[int, in
 
 
 def _spread(length: int, size: int, number: int) -> list[int]:
-    """Where `number` windows start, from edge to edge of `length`; a single one is in the middle."""
+    """Where `number` windows start along `length`: from edge to edge where they cover it.
+
+    Where they are too few for that, each lies in the middle of its share: windows at the edges would look at the
+    corners of a large picture and never at what it shows.
+    """
     room = length - size
-    if number == 1:
-        return [room // 2]
+    if number * size < length or number == 1:
+        return [((2 * i + 1) * length - number * size) // (2 * number) for i in range(number)]
     return [(2 * i * room + number - 1) // (2 * (number - 1)) for i in range(number)]  # rounded, in whole numbers
 
 

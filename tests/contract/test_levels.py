@@ -43,11 +43,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "openvino": frozenset({"engines.openvino_engine", "export"}),
     "onnxruntime": frozenset({"engines.onnx_engine", "export"}),
     "onnx": frozenset({"network", "export"}),
-    "cv2": frozenset({"training", "explain", "evaluation"}),
-    "matplotlib": frozenset({"training", "evaluation", "explain", "report"}),
+    "cv2": frozenset({"training"}),
+    "matplotlib": frozenset({"evaluation", "explain", "report"}),
     "fastapi": frozenset({"service"}),
     "typer": frozenset({"cli"}),
-    "rich": frozenset({"cli", "training", "evaluation"}),  # the two that take long show their progress
+    "rich": frozenset({"cli"}),
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
 HANDLES_PIXELS = frozenset({"decode", "colour", "windows", "training", "explain", "evaluation", "report"})

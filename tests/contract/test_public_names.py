@@ -1,8 +1,7 @@
-"""The public surface: what `import ganfingerprint` gives, and what it does not drag in."""
+"""The public surface as it is shipped: documented, light to import, of one version (names: unit/test_public.py)."""
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 import sys
@@ -15,25 +14,6 @@ import ganfingerprint
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "openvino", "onnxruntime", "pyarrow", "matplotlib", "cv2", "fastapi", "sklearn")
 
-# A name added or removed here is a change that users see: it belongs in CHANGELOG.md.
-PUBLIC = {
-    "Detector",
-    "Failure",
-    "FingerprintNet",
-    "GanFingerprintError",
-    "Image",
-    "InputError",
-    "Label",
-    "Prediction",
-    "TrainConfig",
-    "Verdict",
-    "__version__",
-    "decode_image",
-    "evaluate",
-    "load_config",
-    "train",
-}
-
 
 def loaded_after(statement: str) -> set[str]:
     """The heavy packages that a fresh interpreter has loaded after a statement."""
@@ -42,25 +22,9 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.rpartition("loaded:")[2].split())
 
 
-def test_the_public_names_are_these() -> None:
-    assert set(ganfingerprint.__all__) == PUBLIC
-
-
-@pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_every_public_name_loads_and_says_what_it_is(name: str) -> None:
-    value = getattr(ganfingerprint, name)
-    assert value is getattr(ganfingerprint, name)
-    if name != "__version__":
-        assert value.__doc__
-
-
-def test_all_names_are_listed_by_dir() -> None:
-    assert set(dir(ganfingerprint)) >= PUBLIC
-
-
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Detektor'"):
-        ganfingerprint.Detektor  # noqa: B018
+@pytest.mark.parametrize("name", sorted(set(ganfingerprint.__all__) - {"__version__"}))
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    assert getattr(ganfingerprint, name).__doc__
 
 
 @pytest.mark.parametrize(
@@ -87,4 +51,4 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 
 def test_types_are_shipped() -> None:
-    assert (Path(str(importlib.import_module("ganfingerprint").__file__)).parent / "py.typed").is_file()
+    assert (Path(str(ganfingerprint.__file__)).parent / "py.typed").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,13 @@ def overlapping(n_real: int = 300, n_fake: int = 200, seed: int = 0) -> tuple[Fl
 
 
 def calibration(**changes: float) -> Calibration:
-    values = {"slope": 1.0, "intercept": 0.0, "log10_lr_bound": 2.0, "fake_threshold": 1.0, "real_threshold": -1.0}
+    values: dict[str, Any] = {
+        "slope": 1.0,
+        "intercept": 0.0,
+        "log10_lr_bound": 2.0,
+        "fake_threshold": 1.0,
+        "real_threshold": -1.0,
+    }
     return Calibration(**{**values, **changes}, false_alarm_rate=0.01, miss_rate=0.05)
 
 
@@ -156,7 +163,7 @@ def test_data_that_contradict_a_rising_slope_are_flagged_and_give_no_evidence(sc
 )
 def test_evidence_never_exceeds_what_the_smaller_class_supports(groups: list[object] | None, independent: int) -> None:
     scores, fake = overlapping(40, 9)
-    fitted = fit_calibration(scores, fake, groups=groups)  # type: ignore[arg-type]
+    fitted = fit_calibration(scores, fake, groups=groups)
     assert fitted.log10_lr_bound == pytest.approx(math.log10(independent + 1))
     assert np.abs(fitted.log10_lr([-1e9, 1e9])) == pytest.approx([fitted.log10_lr_bound] * 2)
     assert fitted.prob_fake(1e9) == pytest.approx((independent + 1) / (independent + 2))

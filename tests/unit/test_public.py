@@ -57,7 +57,7 @@ def test_decode_image_is_the_function_and_decode_the_module() -> None:
     from ganfingerprint.decode import decode
 
     assert decode_image is decode
-    assert ganfingerprint.decode.__name__ == "ganfingerprint.decode"  # type: ignore[attr-defined]
+    assert ganfingerprint.decode.__name__ == "ganfingerprint.decode"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -1,6 +1,154 @@
-"""stub"""
+"""`ganfingerprint evaluate`: labelled pictures and a detector in, figures with intervals out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from ganfingerprint.artifact import read_card, write_card
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
+from ganfingerprint.cli.tables import open_console
+from ganfingerprint.config import CalibrationConfig
+from ganfingerprint.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganfingerprint.evaluation.measure import Evaluation
+
+FITTING_SPLITS = ("validation", "val", "train")
+RATES = CalibrationConfig()
+
+DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Labelled pictures.")]
+OutputDir = Annotated[Path, typer.Option(metavar="OUT", help="Folder for scores, figures and summary.")]
+Split = Annotated[str, typer.Option(help="Which part of the data.")]
+By = Annotated[str, typer.Option(help="Figures of their own for each generator, family or source.")]
+Fit = Annotated[bool, typer.Option("--fit", help="Fit calibration and thresholds to this split; writes the card.")]
+FalseAlarmRate = Annotated[float, typer.Option(help="With --fit: share of photographs that may be called fake.")]
+MissRate = Annotated[float, typer.Option(help="With --fit: share of fakes that may be called real.")]
+Record = Annotated[bool, typer.Option("--record", help="Write the figures into the detector's card.")]
+Manifest = Annotated[Path | None, typer.Option(metavar="CSV", help="List of the pictures, instead of folders.")]
+Layout = Annotated[str, typer.Option(help="auto, reference, forensynths, genimage or manifest.")]
+Samples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind an interval.")]
+Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
-def evaluate() -> int:
-    """Stub."""
-    return 0
+def evaluate(
+    data_root: DataRoot,
+    output_dir: OutputDir,
+    detector: DetectorFolder = None,
+    split: Split = "test",
+    by: By = "generator,family",
+    fit: Fit = False,
+    false_alarm_rate: FalseAlarmRate = RATES.false_alarm_rate,
+    miss_rate: MissRate = RATES.miss_rate,
+    record: Record = False,
+    manifest: Manifest = None,
+    layout: Layout = "auto",
+    samples: Samples = 1000,
+    seed: Seed = 42,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+) -> int:
+    """Measure a detector on labelled pictures, with 95 % intervals."""
+    _refuse_contradictions(detector, split, fit=fit, record=record)
+    from ganfingerprint.detector import Detector
+    from ganfingerprint.evaluation.run import evaluate as run_evaluation
+
+    judge = Detector.from_pretrained(detector, engine=engine, device=device)
+    names = tuple(name.strip() for name in by.split(",") if name.strip())
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("judging", total=None)
+        found = run_evaluation(
+            judge, data_root=data_root, output_dir=output_dir, split=split, by=names, seed=seed, samples=samples,
+            manifest=manifest, layout=layout, command=shlex.join(["ganfingerprint", *sys.argv[1:]]),
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    if fit and detector is not None:
+        found = _fit(found, detector, rates=(false_alarm_rate, miss_rate), by=names, places=(data_root, output_dir))
+    if (fit or record) and detector is not None:
+        _record(found, detector)
+    _print(found, output_dir, open_console())
+    return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
+
+
+def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool) -> None:
+    if fit and split not in FITTING_SPLITS:
+        raise UsageError(
+            f"--fit chooses thresholds, and what '{split}' has chosen cannot be measured on it: "
+            "fit on --split validation, then evaluate without --fit"
+        )
+    if (fit or record) and detector is None:
+        raise UsageError("--fit and --record write a detector's card: name the detector with --detector")
+
+
+def _fit(
+    found: Evaluation, folder: Path, *, rates: tuple[float, float], by: tuple[str, ...], places: tuple[Path, Path]
+) -> Evaluation:
+    """Write a new calibration into the card; the evaluation under it, from the same scores.
+
+    Proxies are left out of the fit: an enlarged photograph is not what a verdict is about.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from ganfingerprint.calibrate import fit_calibration
+    from ganfingerprint.evaluation.measure import Evaluation, measure
+    from ganfingerprint.evaluation.outputs import write_outputs
+
+    rows = found.table.select(found.table.judged & ~found.table.is_proxy)
+    false_alarms, misses = rates
+    calibration = fit_calibration(
+        rows.logit, rows.is_fake, false_alarm_rate=false_alarms, miss_rate=misses, groups=rows.group.tolist()
+    )
+    card = read_card(folder).replaced(calibration=calibration.to_mapping(), figures={})
+    write_card(folder, card)
+    scores = found.table.logit
+    table = dataclasses.replace(
+        found.table,
+        prob_fake=calibration.prob_fake(scores),
+        log10_lr=calibration.log10_lr(scores),
+        verdict=np.where(found.table.judged, [calibration.verdict(score).value for score in scores], ""),
+    )
+    facts = dataclasses.replace(found.facts, detector_id=card.detector_id, calibration=calibration.to_mapping())
+    again = Evaluation(
+        facts=facts, table=table, measurement=measure(table, by=by, seed=facts.seed, samples=facts.samples)
+    )
+    data_root, output_dir = places
+    write_outputs(again, output_dir, data_root)
+    return again
+
+
+def _record(found: Evaluation, folder: Path) -> None:
+    from ganfingerprint.evaluation.run import fit_card_figures
+
+    card = read_card(folder)
+    write_card(folder, card.replaced(figures={**card.figures, **fit_card_figures(found)}))
+
+
+def _print(found: Evaluation, output_dir: Path, console: Console) -> None:
+    from ganfingerprint.evaluation.summary import headline_sentence, summary_tables
+
+    console.print(headline_sentence(found), markup=False, soft_wrap=True)
+    for part in summary_tables(found):
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for number, column in enumerate(part.columns):
+            table.add_column(Text(column), justify="right" if number else "left")
+        for row in part.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print()
+        console.print(Text(part.title, style="bold"))
+        console.print(table)
+        if part.note:
+            console.print(part.note, style="dim", markup=False)
+    console.print(
+        f"\nWritten to {output_dir}: summary.md, metrics.json, scores.parquet, figures", soft_wrap=True, markup=False
+    )

@@ -21,8 +21,9 @@ from ganfingerprint.cli.tables import open_console, write_json
 
 Facts = list[tuple[str, str]]
 
+ONE_WINDOW = "one window"
 PLACEMENTS = {
-    "center": "one window in the centre",
+    "center": f"{ONE_WINDOW} in the centre",
     "grid": "an even grid of at most {count} windows",
     "texture": "the {count} most textured windows of a grid",
 }
@@ -53,7 +54,7 @@ def info(
     _section(console, "Architecture", _flat(card.architecture))
     _section(console, "Windows", window_facts(card))
     _section(console, "Calibration", calibration_facts(calibration))
-    _section(console, "Training", _flat(card.training))
+    _section(console, "Training", training_facts(card))
     _figures(console, card.figures)
     return ExitCode.DONE
 
@@ -63,7 +64,7 @@ def window_facts(card: Card) -> Facts:
     window = card.window_config
     facts = [
         ("size", f"{window.size} px, at the picture's own resolution"),
-        ("placement", PLACEMENTS[window.placement].format(count=window.count)),
+        ("placement", PLACEMENTS[window.placement].format(count=window.count) if window.count > 1 else ONE_WINDOW),
         ("pooling", f"{window.pooling} of their scores"),
     ]
     return [*facts, ("one more view", "the whole picture, reduced")] if window.resized_view else facts
@@ -87,6 +88,12 @@ def calibration_facts(calibration: Calibration) -> Facts:
     ]
 
 
+def training_facts(card: Card) -> Facts:
+    """How it was trained; the settings, dozens of them, are told by `--format json`."""
+    facts = _flat({name: value for name, value in card.training.items() if name != "config"})
+    return [*facts, ("settings", "see --format json")] if "config" in card.training else facts
+
+
 def _chosen(calibration: Calibration, *, fake: bool) -> str:
     """For which error rate a threshold was chosen, and what it was then."""
     if fake:
@@ -95,8 +102,8 @@ def _chosen(calibration: Calibration, *, fake: bool) -> str:
         rate, measured, whom = calibration.miss_rate, calibration.measured_miss_rate, "fakes"
     if rate is None:
         return ", chosen for no error rate"
-    seen = "" if measured is None else f" (measured there: {measured:.2%})"
-    return f", chosen to call at most {rate:.2%} of {whom} {'fake' if fake else 'real'}{seen}"
+    seen = "" if measured is None else f" (there it was {100 * measured:.3g} %)"
+    return f", chosen to call at most {100 * rate:.3g} % of {whom} {'fake' if fake else 'real'}{seen}"
 
 
 def _identity(card: Card, folder: Path) -> Facts:
@@ -125,6 +132,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Facts:
 def _words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value)) or "none"
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -148,11 +157,14 @@ def _figures(console: Console, figures: Mapping[str, Any]) -> None:
     for split, values in figures.items():
         named = values if isinstance(values, Mapping) else {"": values}
         _section(
-            console, f"Figures on {split}", [fact for name, value in named.items() for fact in _figure(name, value)]
+            console,
+            f"Figures on {split}",
+            [fact for name, value in named.items() for fact in figure_facts(name, value)],
         )
 
 
-def _figure(name: str, value: Any) -> Facts:
+def figure_facts(name: str, value: Any) -> Facts:
+    """One figure with its interval and the number of pictures behind it, where they are known."""
     if not isinstance(value, Mapping):
         return [(name, _words(value))]
     if "value" not in value:

@@ -45,7 +45,7 @@ def _start(
         typer.echo(f"ganfingerprint {__version__}")
         raise typer.Exit(ExitCode.DONE)
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
+        context.get_help()  # prints it
         raise typer.Exit(ExitCode.REFUSED)
     return ExitCode.DONE
 

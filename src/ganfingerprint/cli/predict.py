@@ -17,6 +17,7 @@ from rich.progress import Progress
 from ganfingerprint.catalog import true_label
 from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
 from ganfingerprint.cli.tables import (
     Format,
     Row,
@@ -40,9 +41,7 @@ DEFAULT_OUTPUT = Path("ganfingerprint-output")
 
 def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Pictures, and folders of pictures.")],
-    detector: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder of a detector; without it the shipped one.")
-    ] = None,
+    detector: DetectorFolder = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
     gradcam: Annotated[bool, typer.Option("--gradcam", help="Draw where in each picture the evidence lies.")] = False,
     output_dir: Annotated[
@@ -50,8 +49,8 @@ def predict(
         typer.Option(metavar="OUT", help="Write predictions.csv, summary.json and a picture for each input."),
     ] = None,
     layout: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
-    engine: Annotated[str, typer.Option(help="What computes the network.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Windows that are judged at once.")] = 16,
 ) -> int:
     """Judge pictures: fake, real or uncertain, with a calibrated probability.

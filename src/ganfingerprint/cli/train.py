@@ -25,28 +25,43 @@ from ganfingerprint.errors import UsageError
 QUIET_S = 30.0  # without a terminal, a line at most this often
 
 
+DataRoot = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Labelled pictures: split folders, or a manifest.csv.")
+]
+ConfigFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings, on top of the preset.")]
+Preset = Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}; reference when left out.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training set.")]
+BatchSize = Annotated[int | None, typer.Option(help="Windows a step.")]
+Rate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Resume = Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with the run of this folder.")]
+Output = Annotated[Path | None, typer.Option(metavar="RUN", help="Folder in which each run makes its own.")]
+Minutes = Annotated[float | None, typer.Option(help="Time budget; the schedule ends with it.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read pictures.")]
+Seed = Annotated[int | None, typer.Option(help="Of every random choice.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.NAME=VALUE", help="Any other setting; repeatable.")
+]
+HelpConfig = Annotated[bool, typer.Option("--help-config", help="List every setting and stop.")]
+
+
 def train(
-    data_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Labelled pictures: split folders, or a manifest.csv.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML file of settings, on top of the preset.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}; reference when left out.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with the run of this folder.")] = None,
-    output: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder for the folders of runs.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Time budget; the schedule ends with it.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read pictures.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.NAME=VALUE", help="Any other setting; repeatable.")
-    ] = None,
-    help_config: Annotated[bool, typer.Option("--help-config", help="List every setting and stop.")] = False,
+    data_root: DataRoot = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Rate = None,
+    device: Device = None,
+    precision: Precision = None,
+    resume: Resume = None,
+    output: Output = None,
+    max_minutes: Minutes = None,
+    workers: Workers = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    help_config: HelpConfig = False,
 ) -> int:
     """Train a detector on a folder of labelled pictures.
 
@@ -74,9 +89,8 @@ def train(
 
 
 def as_overrides(options: dict[str, Any]) -> list[str]:
-    """The options that were given as `section.name=value`; quoted, so that a path is never read as YAML."""
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
-    return [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
+    """The options that were given, as `section.name=value`."""
+    return [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
 def print_settings(console: Console) -> None:

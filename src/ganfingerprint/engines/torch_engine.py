@@ -56,7 +56,8 @@ class TorchEngine:
         logits, embeddings = [], []
         with torch.inference_mode(), self._arithmetic():
             for start in range(0, len(windows), SUB_BATCH):
-                pixels = torch.tensor(windows[start : start + SUB_BATCH], device=self.device)  # [b, s, s, 3]
+                chunk = np.array(windows[start : start + SUB_BATCH])  # a copy: torch takes no reversed or read-only one
+                pixels = torch.from_numpy(chunk).to(self.device)  # [b, s, s, 3]
                 logit, embedding = network.outputs(pixels)  # [b], [b, d]
                 logits.append(logit.float().cpu().numpy())
                 embeddings.append(embedding.float().cpu().numpy())

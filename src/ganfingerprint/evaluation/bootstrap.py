@@ -20,7 +20,7 @@ MIN_GROUPS = 5  # fewer groups of a class say nothing about how much other group
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A figure and its percentile interval; the ends are nan where too few groups were seen to tell."""
+    """A figure and its percentile interval; the ends are nan where the resamples cannot tell."""
 
     value: float
     low: float = math.nan
@@ -55,7 +55,8 @@ def bootstrap_intervals(
     Whole groups are drawn with replacement, as many as there are, separately among the groups of photographs only,
     of fakes only and of both, so that each resample keeps about the numbers of the two classes. The same arguments
     give the same intervals; every function sees the same resamples. Where a class that is present has fewer than
-    `MIN_GROUPS` groups, there is a value but no interval.
+    `MIN_GROUPS` groups, there is a value but no interval; likewise where all resamples agree (nothing in 40 pictures
+    says "few", not "never", and the bootstrap cannot tell how few).
 
     Raises:
         ValueError: lengths differ, fewer than one resample, or a level outside 0..1.
@@ -128,4 +129,6 @@ def _percentiles(value: float, resampled: Float64Array, tail: float) -> Interval
     if not known.size:
         return Interval(value=value)
     low, high = np.quantile(known, (tail, 1.0 - tail))
+    if low == high:
+        return Interval(value=value)
     return Interval(value=value, low=float(low), high=float(high))

@@ -6,6 +6,7 @@ fakes and "uncertain" have one colour each, the same everywhere.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,6 +81,18 @@ def unit_square(axes: Axes) -> None:
     """Both axes from 0 to 1, with room for a line on the edge."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
+
+
+def plain_text(name: str) -> str:
+    """A name from the data as it can be drawn: no formulas from dollar signs, `?` for letters the font lacks."""
+    return "".join(letter if ord(letter) in _letters() else "?" for letter in name).replace("$", r"\$")
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def blues() -> Any:

@@ -164,6 +164,8 @@ def auc(y_true: ArrayLike, scores: ArrayLike) -> float:
 def average_precision(y_true: ArrayLike, scores: ArrayLike) -> float:
     """Area under the precision-recall curve by steps: precision at each threshold, weighted by the recall it adds."""
     precision, recall, _ = get_precision_recall_curve_data(y_true, scores)
+    if np.isnan(precision[0]):
+        return math.nan
     return float(np.sum(np.diff(recall) * precision[1:]))
 
 

@@ -23,7 +23,7 @@ from ganfingerprint.evaluation.measure import Evaluation, SliceFigures
 from ganfingerprint.evaluation.metrics import compute_confusion_matrix
 from ganfingerprint.evaluation.protocol import ScoreTable, overall_slices, replacing, write_scores
 from ganfingerprint.evaluation.summary import summary_markdown
-from ganfingerprint.types import BoolArray, Label, Verdict
+from ganfingerprint.types import Label, Verdict
 
 _CSV_COLUMNS = ("by", "name", "family", "n_real", "n_fake", "few", "metric", "value", "low", "high")
 _CLASSES = ("photograph", "fake")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,10 +23,12 @@ from ganfingerprint.evaluation.canvas import (
     add_legend,
     blues,
     new_canvas,
+    plain_text,
     style_axes,
     unit_square,
 )
 from ganfingerprint.evaluation.measure import SliceFigures
+from ganfingerprint.evaluation.protocol import FEW
 from ganfingerprint.types import Label, UInt8Array, Verdict
 
 if TYPE_CHECKING:
@@ -211,15 +212,17 @@ def plot_by_generator(
 ) -> Figure:
     """Sorted bars of one figure with intervals, each group against all photographs; proxies are drawn paler.
 
-    Groups with too few pictures have no bar; they are named below the axis.
+    Groups with too few pictures have no bar; how many there are is said below the axis. Shares that are all small
+    get an axis of their own length.
     """
     shown = sorted((g for g in groups if figure_name in g.figures), key=lambda g: g.figures[figure_name].value)
     figure, (axes,) = new_canvas(7.4, 1.7 + 0.27 * max(len(shown), 1))
-    few = [f"{group.name}\u00a0({group.n_fake or group.n_real})" for group in groups if group.few]
+    few = sum(group.few for group in groups)
     note = axis + ("; paler: proxies" if any(group.family == PROXY_FAMILY for group in shown) else "")
-    note += f"\n{_wrapped('too few pictures for a bar: ' + ', '.join(few))}" if few else ""
+    note += f"\n{few} more with fewer than {FEW} pictures, too few for a bar" if few else ""
     style_axes(axes, title=title, x=note, y="")
     axes.grid(visible=False, axis="y")
+    beside = axes.get_yaxis_transform()  # x as a share of the axis, y in bars
     for place, group in enumerate(shown):
         value = group.figures[figure_name]
         axes.barh(
@@ -227,12 +230,12 @@ def plot_by_generator(
         )
         if not math.isnan(value.low):
             axes.plot((value.low, value.high), (place, place), color=INK, lw=1.2, solid_capstyle="butt")
-        axes.text(1.02, place, f"{value.value:.3f}", va="center", fontsize=8.5, color=INK, clip_on=False)
-    names = [f"{group.name}  ({group.n_fake or group.n_real:,})" for group in shown]
+        axes.text(1.02, place, f"{value.value:.3f}", va="center", fontsize=8.5, color=INK, transform=beside)
+    names = [f"{_shortened(group.name)}  ({group.n_fake or group.n_real:,})" for group in shown]
     axes.set_yticks(range(len(shown)), names, fontsize=8.5)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, max(len(shown), 1) - 0.4)
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1 if figure_name == "auc" else _nice_end([group.figures[figure_name] for group in shown]))
     if figure_name == "auc":
         axes.axvline(0.5, color=FAINT, lw=1, ls=DASHED, zorder=3)
     return figure
@@ -277,9 +280,12 @@ def _thumbnail(pixels: UInt8Array, side: int = 400) -> UInt8Array:
     return pixels[::step, ::step]
 
 
-def _wrapped(text: str, width: int = 84) -> str:
-    return "\n".join(textwrap.wrap(text, width))
-
-
 def _shortened(text: str, most: int = 36) -> str:
-    return text if len(text) <= most else f"…{text[1 - most :]}"
+    """A name from the data, ready to be drawn; of long ones the end, which differs more often than the start."""
+    return plain_text(text if len(text) <= most else f"…{text[1 - most :]}")
+
+
+def _nice_end(figures: Sequence[Interval]) -> float:
+    """End of an axis of shares: all of the longest interval, in tenths."""
+    longest = max((np.nanmax((figure.value, figure.high)) for figure in figures), default=1.0)
+    return min(1.0, math.ceil(10 * longest + 0.5) / 10)

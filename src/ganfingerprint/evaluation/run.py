@@ -63,9 +63,11 @@ def evaluate(
     if not table.judged.any():
         raise DataError(f"{catalog.root}: none of the {len(table)} pictures of '{split}' can be read: {table.error[0]}")
     measurement = measure(table, by=by, seed=seed, samples=samples)
-    where = None if isinstance(detector, Detector) else detector
+    where = f"'loaded detector {judge.detector_id}'" if isinstance(detector, Detector) else detector
     command = command or _command(where, data_root, split, output_dir, by, seed, samples)
-    facts = _facts(judge, catalog, split=split, data=str(data_root), seed=seed, samples=samples, command=command)
+    facts = _facts(
+        judge, catalog, split=chosen[0].split, data=str(data_root), seed=seed, samples=samples, command=command
+    )
     evaluation = Evaluation(facts=facts, table=table, measurement=measurement)
     write_outputs(evaluation, Path(output_dir), catalog.root)
     return evaluation

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganfingerprint.evaluation.bootstrap import Interval
+from ganfingerprint.evaluation.bootstrap import MIN_GROUPS, Interval
 from ganfingerprint.evaluation.measure import (
     BY_CLASS_FIGURES,
     BY_SOURCE_FIGURES,
@@ -19,6 +19,10 @@ from ganfingerprint.evaluation.protocol import FEW
 
 _AT_HALF = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 _CALIBRATION = ("brier", "ece", "cllr")
+_CALIBRATION_NOTE = (
+    "All three are 0 when perfect; Cllr is 1 for no evidence. "
+    "Resampling raises the calibration error, so its interval lies high."
+)
 _RANKING = ("auc", "average_precision", "tpr_at_fpr_1", "tpr_at_fpr_5")
 _SHARES = frozenset({"tpr_at_fpr_1", "tpr_at_fpr_5"} | {name for name in FIGURES if name.endswith("_shipped")})
 
@@ -42,13 +46,16 @@ def summary_tables(evaluation: Evaluation) -> tuple[SummaryTable, ...]:
             found.overall,
             "Separation",
             _RANKING,
-            "Recall at the threshold that accuses that share of these photographs.",
+            "The recalls: at the lowest threshold that accuses at most that share of these same photographs.",
         ),
         _overall(found.overall, "At the detector's own thresholds", shipped, _thresholds(evaluation)),
         _verdicts(evaluation),
         _overall(found.overall, "At prob_fake 0.5", _AT_HALF, "Accuracy and precision depend on the mix of classes."),
         _overall(
-            found.overall, "Calibration", _CALIBRATION, "All three are 0 when perfect; Cllr is 1 for no evidence."
+            found.overall,
+            "Calibration",
+            _CALIBRATION,
+            _CALIBRATION_NOTE,
         ),
     ]
     tables += [_group(by, parts) for by, parts in found.groups.items() if parts]
@@ -103,7 +110,9 @@ def _verdicts(evaluation: Evaluation) -> SummaryTable:
         for row, said in enumerate(("fake", "uncertain", "real"))
     )
     name = evaluation.measurement.headline.name
-    return SummaryTable(title="Verdicts", columns=("said", "photographs", "fakes"), rows=rows, note=f"Of {name}.")
+    return SummaryTable(
+        title="Verdicts", columns=("said", "photographs", "fakes"), rows=rows, note=f"Fakes {name}, all photographs."
+    )
 
 
 def _group(by: str, parts: Sequence[SliceFigures]) -> SummaryTable:
@@ -116,7 +125,8 @@ def _group(by: str, parts: Sequence[SliceFigures]) -> SummaryTable:
     for part in (*known, *few):
         name = f"{part.name} ({part.family})" if by == "generator" and part.family else part.name
         number = part.n_real if source else part.n_fake
-        rows.append((name, f"{number:,}", *(_shown(figure, part) for figure in names)))
+        cells = ["few"] + [""] * (len(names) - 1) if part.few else [_shown(figure, part) for figure in names]
+        rows.append((name, f"{number:,}", *cells))
     against = "" if source else f"Each against all {parts[0].n_real:,} photographs. "
     note = f"{against}Groups of fewer than {FEW} pictures have no figure of their own." if few else against.strip()
     title = "Photographs by source" if source else f"By {by}"
@@ -128,7 +138,7 @@ def _group(by: str, parts: Sequence[SliceFigures]) -> SummaryTable:
 def _shown(name: str, part: SliceFigures) -> str:
     interval = part.figures.get(name)
     if interval is None:
-        return "few" if part.few else "-"
+        return "-"
     return _percent(interval) if name in _SHARES else str(interval)
 
 
@@ -147,10 +157,10 @@ def _count(number: int, name: str) -> str:
 def _thresholds(evaluation: Evaluation) -> str:
     card = evaluation.facts.calibration
     text = f"fake above score {card['fake_threshold']:.3f}, real below {card['real_threshold']:.3f}"
-    rates = (card.get("false_alarm_rate"), card.get("miss_rate"))
-    if None not in rates:
-        text += f"; chosen on validation for {100 * rates[0]:g} % of photographs called fake"
-        text += f" and {100 * rates[1]:g} % of fakes called real"
+    false_alarms, misses = card.get("false_alarm_rate"), card.get("miss_rate")
+    if false_alarms is not None and misses is not None:
+        text += f"; chosen on validation for {100 * false_alarms:g} % of photographs called fake"
+        text += f" and {100 * misses:g} % of fakes called real"
     return text[0].upper() + text[1:] + "."
 
 
@@ -161,7 +171,7 @@ def _how(evaluation: Evaluation) -> str:
         "detector": f"{facts.detector_name}, id {facts.detector_id}",
         "data": f"{facts.data} ({facts.layout} layout), split {facts.split}, {len(evaluation.table):,} pictures",
         "intervals": f"95 %, percentile bootstrap of {facts.samples:,} resamples by group, seed {facts.seed}; "
-        "none where a class has fewer than 5 groups",
+        f"none where a class has fewer than {MIN_GROUPS} groups or all resamples agree",
         "package": f"ganfingerprint {facts.package_version}",
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())

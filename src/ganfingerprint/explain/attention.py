@@ -8,20 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import UsageError
 from ganfingerprint.explain.gradcam import WINDOWS_AT_ONCE, evaluating, on_device, torch_model
 from ganfingerprint.explain.overlay import SCALE, Panel, draw_scale, heat_panel, with_panels
-from ganfingerprint.explain.stitch import lay_on_picture
+from ganfingerprint.explain.stitch import BoolArray, lay_on_picture
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.layers import FingerprintBlock, SelfAttention
-from ganfingerprint.types import Image, Int32Array, UInt8Array
+from ganfingerprint.types import Float32Array, Image, UInt8Array
 from ganfingerprint.windows import cut_windows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+EVEN = 1e-4  # a smaller spread over the picture is rounding, and is not stretched to the whole range of colours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,20 +72,21 @@ def visualize_attention_maps(detector: Detector, image: Image) -> Figure:
         "spatial gate": [part.spatial for part in parts if part.spatial is not None],
         "self-attention received, 1 = even": [part.received for part in parts if part.received is not None],
     }
-    panels = [_panel(image, torch.cat(maps), windows.boxes, name) for name, maps in kinds.items() if maps]
-    if not panels:
+    laid = {
+        name: lay_on_picture(torch.cat(maps), windows.boxes, height=image.height, width=image.width)
+        for name, maps in kinds.items()
+        if maps
+    }
+    if not laid:
         raise UsageError("This detector's network has neither self-attention nor a spatial gate: nothing to show.")
+    panels = [_panel(image, values, coverage, name) for name, (values, coverage) in laid.items()]
     sheet, top = with_panels(image, panels, below=SCALE)
-    _, coverage = lay_on_picture(
-        torch.zeros(len(windows.boxes), 1, 1), windows.boxes, height=image.height, width=image.width
-    )
-    draw_scale(sheet, top, "lowest", "highest", partial=not coverage.all())
+    draw_scale(sheet, top, "lowest", "highest", partial=not all(coverage.all() for _, coverage in laid.values()))
     return sheet.figure
 
 
-def _panel(image: Image, maps: torch.Tensor, boxes: Int32Array, name: str) -> Panel:
-    values, coverage = lay_on_picture(maps, boxes, height=image.height, width=image.width)
+def _panel(image: Image, values: Float32Array, coverage: BoolArray, name: str) -> Panel:
     low, high = float(values[coverage].min()), float(values[coverage].max())
-    if high > low:
-        values = (values - low) / (high - low) * coverage
-    return heat_panel(image, values, coverage, f"{name}: {low:.2f} to {high:.2f}")
+    spread = high - low
+    relative = (values - low) / spread * coverage if spread > EVEN else np.zeros_like(values)
+    return heat_panel(image, relative, coverage, f"{name}: {low:.2f} to {high:.2f}")

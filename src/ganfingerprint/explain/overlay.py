@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -77,8 +78,7 @@ def blend(image_pixels: UInt8Array, heat: Float32Array, mask: BoolArray, alpha: 
     level = np.where(mask, np.clip(heat, 0, 1), 0).astype(np.float32)
     opacity = (alpha * np.minimum(level / FADE, 1))[..., None]  # [h, w, 1]
     color = HEAT_COLORS[np.rint(level * 255).astype(np.uint8)]  # [h, w, 3]
-    blended: UInt8Array = np.rint(image_pixels * (1 - opacity) + color * opacity).astype(np.uint8)
-    return blended
+    return _bytes(image_pixels * (1 - opacity) + color * opacity)
 
 
 def visualize_gradcam(image: Image, heat_map: HeatMap) -> Figure:
@@ -154,8 +154,9 @@ def with_panels(image: Image, panels: Sequence[Panel], *, below: int) -> tuple[S
         the sheet, and where its room of `below` pixels under the panels starts.
     """
     height, width = display_size(image.height, image.width)
-    count = 1 + len(panels)
-    sheet_width = max(NARROWEST, count * width + (count - 1) * GAP) + 2 * MARGIN
+    shown = [Panel("the picture", _bytes(reduce_pixels(image.pixels, (height, width)))), *panels]
+    column = max(width, *(ceil(text_width(panel.caption, bold=True)) for panel in shown))  # a caption may be wider
+    sheet_width = max(NARROWEST, len(shown) * (column + GAP) - GAP) + 2 * MARGIN
     top = MARGIN + HEADER + (CAPTION if panels else 0)
     end = top + height + GAP
     sheet = Sheet(sheet_width, end + below + MARGIN // 2)
@@ -164,9 +165,8 @@ def with_panels(image: Image, panels: Sequence[Panel], *, below: int) -> tuple[S
     name = fit_text(PurePath(image.source).name or image.source, size_left - MARGIN - GAP, size=15, bold=True)
     sheet.text(MARGIN, MARGIN + 8, name, size=15, bold=True)
     sheet.text(size_left, MARGIN + 8, size, color=QUIET)
-    whole = np.rint(reduce_pixels(image.pixels, (height, width))).astype(np.uint8)
-    for index, panel in enumerate([Panel("the picture", whole), *panels]):
-        left = MARGIN + index * (width + GAP)
+    for index, panel in enumerate(shown):
+        left = MARGIN + index * (column + GAP)
         if panels:
             sheet.text(left, top - CAPTION / 2, panel.caption, bold=index > 0, color=INK if index else QUIET)
         sheet.picture(panel.pixels, (left, top, width, height))
@@ -180,10 +180,14 @@ def heat_panel(image: Image, values: Float32Array, coverage: BoolArray, caption:
     seen = reduce_pixels(coverage.astype(np.float32), size)
     heat = reduce_pixels(values, size) / np.maximum(seen, 1e-6)
     mask = seen >= 0.5
-    pixels = blend(np.rint(shown).astype(np.uint8), heat.astype(np.float32), mask, HEAT_OPACITY)
-    pixels[~mask] = np.rint(shown.mean(axis=2, keepdims=True) * (1 - VEIL) + 255 * VEIL)[~mask]
+    pixels = blend(_bytes(shown), heat.astype(np.float32), mask, HEAT_OPACITY)
+    pixels[~mask] = _bytes(shown.mean(axis=2, keepdims=True) * (1 - VEIL) + 255 * VEIL)[~mask]
     pixels[_outline(mask)] = 60
     return Panel(caption, pixels)
+
+
+def _bytes(values: Float32Array) -> UInt8Array:
+    return np.asarray(np.rint(values), np.uint8)
 
 
 def _outline(mask: BoolArray) -> BoolArray:
@@ -225,7 +229,7 @@ def _with_heat(image: Image, heat: HeatMap | None, *, below: int) -> tuple[Sheet
 def _facts(prediction: Prediction, true_label: Label | None) -> list[tuple[str, str]]:
     weight = f"{prediction.log10_lr:+.2f}".replace("-", "\N{MINUS SIGN}")
     facts = [
-        ("Probability of being generated", f"{_percent(prediction.prob_fake)}, at even odds beforehand"),
+        ("Probability of being generated", f"{_percent(prediction.prob_fake)}, if both were equally likely beforehand"),
         ("Weight of evidence (log10 LR)", f"{weight}, {_ratio(prediction.log10_lr)}"),
         ("Windows examined", str(prediction.windows)),
     ]

@@ -27,10 +27,8 @@ class ExperimentTracker:
     def __init__(self, folder: Path, *, tensorboard: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._board: Any = _open_board(folder / "tensorboard") if tensorboard else None
         self._log = (folder / "log.txt").open("a", encoding="utf-8", buffering=1)
-        self._board: Any = None
-        if tensorboard:
-            self._board = _open_board(folder / "tensorboard")
 
     @classmethod
     def create(cls, base: Path, name: str, *, tensorboard: bool = False) -> ExperimentTracker:

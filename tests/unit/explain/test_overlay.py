@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,9 @@ def test_sheets_are_readable_for_pictures_of_any_size(width: int, height: int) -
     sheet_width = pixels.shape[1]
     assert 640 <= sheet_width <= 1300
     assert pixels.shape[0] <= 900
+    placed = [(text.get_text(), text.get_window_extent()) for text in figure.texts]
+    for (word, box), (other, beside) in itertools.combinations(placed, 2):
+        assert not box.overlaps(beside), (word, other)
     for text in figure.texts:
         box = text.get_window_extent()
         assert box.x0 >= 0, text.get_text()

@@ -1,0 +1,15 @@
+"""Options that several commands share, so that they are spelled and explained alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DetectorFolder = Annotated[
+    Path | None,
+    typer.Option("--detector", metavar="PATH", help="Folder of a detector; without it the shipped one."),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="What computes the network.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]

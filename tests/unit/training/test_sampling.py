@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganfingerprint.catalog import Sample
+from ganfingerprint.errors import DataError
+from ganfingerprint.training.sampling import BalancedSampler, Draw, sample_weights
+from ganfingerprint.types import Float64Array, Label
+
+
+def fakes(count: int, generator: str, family: str = "gan") -> list[Sample]:
+    return [Sample(path=Path(), label=Label.FAKE, generator=generator, family=family)] * count
+
+
+def reals(count: int, source: str = "") -> list[Sample]:
+    return [Sample(path=Path(), label=Label.REAL, source=source)] * count
+
+
+def mass(samples: list[Sample], weights: Float64Array) -> dict[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for sample, weight in zip(samples, weights, strict=True):
+        found[sample.generator if sample.is_fake else sample.source] += float(weight)
+    return dict(found)
+
+
+def drawn(sampler: BalancedSampler, epoch: int, *, skip: int = 0) -> list[Draw]:
+    sampler.start(epoch, skip=skip)
+    return list(sampler)
+
+
+# 16 fakes of a large generator and 4 of a small one; 1 photograph here, 9 there.
+SAMPLES = [*fakes(16, "large"), *fakes(4, "small"), *reals(1, "few"), *reals(9, "many")]
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"),
+    [
+        (1.0, {"large": 0.4, "small": 0.1, "few": 0.05, "many": 0.45}),  # 16 : 4 and 1 : 9, as they are
+        (0.0, {"large": 0.25, "small": 0.25, "few": 0.25, "many": 0.25}),  # all alike
+        (0.5, {"large": 1 / 3, "small": 1 / 6, "few": 1 / 8, "many": 3 / 8}),  # 4 : 2 and 1 : 3
+    ],
+)
+def test_the_power_decides_between_as_it_is_and_all_sources_alike(power: float, expected: dict[str, float]) -> None:
+    assert mass(SAMPLES, sample_weights(SAMPLES, power=power)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.3, 1.0])
+def test_each_class_has_half_of_the_mass_however_many_pictures_it_has(power: float) -> None:
+    samples = [*fakes(97, "a"), *fakes(2, "b"), *reals(3, "c")]
+    weights = sample_weights(samples, power=power)
+    assert weights[:99].sum() == pytest.approx(0.5)
+    assert weights[99:].sum() == pytest.approx(0.5)
+
+
+def test_a_fake_and_a_photograph_of_one_source_are_not_one_source() -> None:
+    """The generator of a fake may have the name of a collection of photographs."""
+    samples = [*fakes(4, "ffhq"), *fakes(1, "b"), *reals(1, "ffhq"), *reals(1, "b")]
+    assert sample_weights(samples, power=0.0)[:4].sum() == pytest.approx(0.25)
+
+
+def test_proxies_count_as_often_as_they_should() -> None:
+    samples = [*fakes(10, "gan"), *fakes(10, "vae", "proxy"), *reals(5)]
+    found = mass(samples, sample_weights(samples, power=1.0, proxy_weight=0.25))
+    assert found["vae"] / found["gan"] == pytest.approx(0.25)
+    assert found["vae"] + found["gan"] == pytest.approx(0.5)
+
+
+def test_proxies_are_left_out_at_weight_0() -> None:
+    samples = [*fakes(10, "vae", "proxy"), *fakes(2, "gan"), *reals(5), *fakes(10, "vae", "proxy")]
+    sampler = BalancedSampler(sample_weights(samples, proxy_weight=0.0), draws=50, seed=1)
+    for epoch in range(20):
+        assert {samples[draw.index].family for draw in drawn(sampler, epoch)} == {"gan", ""}
+
+
+@pytest.mark.parametrize(
+    ("samples", "missing"),
+    [(reals(3), "fake"), (fakes(3, "a"), "real"), ([*fakes(3, "vae", "proxy"), *reals(2)], "fake")],
+    ids=["photographs only", "fakes only", "proxies only, and those left out"],
+)
+def test_a_class_without_pictures_is_an_error(samples: list[Sample], missing: str) -> None:
+    with pytest.raises(DataError, match=f"no {missing} picture to draw"):
+        sample_weights(samples, proxy_weight=0.0)
+
+
+@pytest.mark.parametrize("draws", [7, 30, 100])
+def test_every_picture_comes_as_often_as_expected_within_one(draws: int) -> None:
+    weights = sample_weights(SAMPLES)
+    sampler = BalancedSampler(weights, draws=draws, seed=5)
+    for epoch in range(10):
+        counts = np.bincount([draw.index for draw in drawn(sampler, epoch)], minlength=len(SAMPLES))
+        assert counts.sum() == draws
+        assert np.abs(counts - draws * weights).max() < 1
+
+
+def test_over_epochs_all_pictures_come_by_their_weights() -> None:
+    weights = sample_weights(SAMPLES)
+    sampler = BalancedSampler(weights, draws=10, seed=5)
+    counts = np.zeros(len(SAMPLES))
+    for epoch in range(600):
+        counts += np.bincount([draw.index for draw in drawn(sampler, epoch)], minlength=len(SAMPLES))
+    assert counts / counts.sum() == pytest.approx(weights, abs=0.01)
+
+
+def test_draws_are_shuffled() -> None:
+    sampler = BalancedSampler(sample_weights(SAMPLES), draws=200, seed=5)
+    fake = [SAMPLES[draw.index].is_fake for draw in drawn(sampler, 0)]
+    changes = sum(one != two for one, two in pairwise(fake))
+    assert 70 < changes < 130  # two sorted halves would have 1
+
+
+def test_an_epoch_depends_on_seed_and_number_alone() -> None:
+    weights = sample_weights(SAMPLES)
+    sampler = BalancedSampler(weights, draws=40, seed=5)
+    third = drawn(sampler, 3)
+    drawn(sampler, 0)
+    np.random.seed(0)
+    assert drawn(sampler, 3) == third
+    assert drawn(BalancedSampler(weights, draws=40, seed=5), 3) == third
+    assert drawn(sampler, 4) != third
+    assert drawn(BalancedSampler(weights, draws=40, seed=6), 3) != third
+
+
+@pytest.mark.parametrize("skip", [0, 1, 17, 39, 40])
+def test_skipping_continues_exactly_where_the_epoch_was(skip: int) -> None:
+    sampler = BalancedSampler(sample_weights(SAMPLES), draws=40, seed=5)
+    whole = drawn(sampler, 2)
+    rest = drawn(sampler, 2, skip=skip)
+    assert rest == whole[skip:]
+    assert len(sampler) == 40 - skip
+
+
+def test_no_two_draws_share_a_seed() -> None:
+    sampler = BalancedSampler(sample_weights(SAMPLES), draws=60, seed=5)
+    seeds = [draw.seed for epoch in range(3) for draw in drawn(sampler, epoch)]
+    assert len(set(seeds)) == 180
