@@ -58,7 +58,10 @@ class WindowConfig:
         "one in the centre, an even grid, or the most textured of the grid",
         choices=("center", "grid", "texture"),
     )
-    count: int = setting(4, "at most this many windows a picture", low=1, high=64)
+    count: int = setting(9, "at most this many windows a picture", low=1, high=64)
+    slack: float = setting(
+        0.25, "grid: so much of a window may stay unseen along a side before another one is added", low=0, high=1
+    )
     pooling: str = setting("mean", "how the logits of the windows become one", choices=("mean", "median", "max"))
     resized_view: bool = setting(False, "add the whole picture, reduced to one window, as one more view")
 
@@ -180,7 +183,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "reference": {},
     "light": {
         "network": {"backbone": "efficientnet-lite0", "dropout": 0.3, "frequency_width": 16},
-        "window": {"size": 160, "count": 4},
+        "window": {"size": 160},
         "optim": {
             "lr": 4e-4,
             "batch_size": 32,
@@ -193,7 +196,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "clip": {
         "network": {"backbone": "clip-vit-b16", "train_backbone": False, "frequency_width": 16},
-        "window": {"size": 224, "count": 4},
+        "window": {"size": 224},
         "optim": {
             "lr": 5e-4,
             "batch_size": 64,

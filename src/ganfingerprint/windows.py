@@ -80,7 +80,7 @@ def _place(pixels: UInt8Array, policy: WindowConfig) -> _Corners:
         case "center":
             return [((width - policy.size) // 2, (height - policy.size) // 2)]
         case "grid":
-            columns, rows = _grid_shape(width, height, policy.size, policy.count)
+            columns, rows = _grid_shape(width, height, round(policy.size * (1 + policy.slack)), policy.count)
             xs, ys = _spread(width, policy.size, columns), _spread(height, policy.size, rows)
             return [(x, y) for y in ys for x in xs]
         case "texture":
@@ -88,15 +88,15 @@ def _place(pixels: UInt8Array, policy: WindowConfig) -> _Corners:
     raise ValueError(f"placement must be center, grid or texture, got {policy.placement!r}")
 
 
-def _grid_shape(width: int, height: int, size: int, count: int) -> tuple[int, int]:
+def _grid_shape(width: int, height: int, reach: int, count: int) -> tuple[int, int]:
     """Columns and rows, at most `count` in all, for which the cells that the picture falls into are smallest.
 
-    A cell is judged by its longer side, so that its shape follows the picture's; it is never smaller than a window,
-    so that more windows than cover the picture are never taken.
+    A cell is judged by its longer side, so that its shape follows the picture's; it counts as no smaller than the
+    reach of a window, so that no more windows are taken than the picture needs.
     """
 
     def cost(shape: tuple[int, int]) -> tuple[float, float, int]:
-        sides = max(width / shape[0], size), max(height / shape[1], size)
+        sides = max(width / shape[0], reach), max(height / shape[1], reach)
         return max(sides), min(sides), shape[0] * shape[1]
 
     shapes = [(columns, rows) for columns in range(1, count + 1) for rows in range(1, count // columns + 1)]

@@ -13,8 +13,10 @@ SIZE = 8
 PLACEMENTS = ("center", "grid", "texture")
 
 
-def policy(placement: str = "grid", count: int = 4, *, size: int = SIZE, resized_view: bool = False) -> WindowConfig:
-    return WindowConfig(size=size, placement=placement, count=count, resized_view=resized_view)
+def policy(
+    placement: str = "grid", count: int = 4, *, size: int = SIZE, resized_view: bool = False, slack: float = 0
+) -> WindowConfig:
+    return WindowConfig(size=size, placement=placement, count=count, resized_view=resized_view, slack=slack)
 
 
 def noise(width: int, height: int, seed: int = 0) -> UInt8Array:
@@ -197,6 +199,15 @@ def test_a_row_of_windows_reaches_from_edge_to_edge_in_even_steps(length: int, c
         assert (lefts[0], lefts[-1]) == (0, length - SIZE)
     steps = np.diff(lefts)
     assert steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize(
+    ("width", "slack", "lefts"),
+    [(10, 0, [0, 2]), (10, 0.25, [1]), (11, 0.25, [0, 3]), (20, 0.25, [1, 11]), (21, 0.25, [0, 7, 13])],
+)
+def test_a_margin_within_the_slack_stays_unseen(width: int, slack: float, lefts: list[int]) -> None:
+    windows = cut_windows(flat(width, SIZE), policy("grid", 9, slack=slack))
+    assert [left for left, *_ in boxes(windows)] == lefts
 
 
 @pytest.mark.parametrize(("count", "centres"), [(1, [500]), (2, [250, 750]), (4, [125, 375, 625, 875])])

@@ -118,7 +118,7 @@ class HorizontalFlip:
 
 @dataclass(frozen=True, slots=True)
 class RandomAffine:
-    """A small rotation about the centre (degrees) and a horizontal shear (share of the height); edges are reflected."""
+    """A small rotation (degrees) and horizontal shear (share of the height) about the centre; edges are reflected."""
 
     degrees: float = 10.0
     shear: float = 0.05
@@ -127,7 +127,8 @@ class RandomAffine:
         """The warped picture, same size."""
         height, width = pixels.shape[:2]
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-self.degrees, self.degrees)), 1.0)
-        matrix[0, 1] += float(rng.uniform(-self.shear, self.shear))
+        shear = float(rng.uniform(-self.shear, self.shear))
+        matrix[0] += (0.0, shear, -shear * height / 2)
         return _uint8(
             cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ class Progress:
     loss_sum: float = 0.0  # over the pictures of this epoch
     loss_count: int = 0
     best_score: float = -1.0
+    best_loss: float = math.inf  # of the validation split at the best score; decides between equal scores
     best_epoch: int = -1
     stale_epochs: int = 0  # since the best
     spent_s: float = 0.0  # of computing, over all sittings

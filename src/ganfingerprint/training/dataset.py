@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
-from ganfingerprint.catalog import Catalog, Sample, dataset_stats, read_catalog
+from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, dataset_stats, read_catalog
 from ganfingerprint.config import TrainConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import DataError, InputError
 from ganfingerprint.training.augment import Step
 from ganfingerprint.training.sampling import BalancedSampler, Draw, sample_weights
 from ganfingerprint.training.transforms import get_transforms
-from ganfingerprint.types import UInt8Array
+from ganfingerprint.types import Label, UInt8Array
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Item:
 class DeepfakeDataset(Dataset[Item]):
     """Windows of labelled pictures. What happens to a picture depends on its draw alone, not on who asked before.
 
-    A file that cannot be read never stops a batch: another picture of its class takes its place, and `unreadable`
+    A file that cannot be read never stops a batch: another picture of its kind takes its place, and `unreadable`
     of the process that met it names it.
     """
 
@@ -75,9 +75,14 @@ class DeepfakeDataset(Dataset[Item]):
                 if problem.source not in self.unreadable:
                     _log.warning("left out: %s (%s)", problem, problem.code)
                 self.unreadable[problem.source] = problem.reason
-                alike = [i for i, other in enumerate(self.samples) if other.label is sample.label]
+                alike = [i for i, other in enumerate(self.samples) if _kind(other) == _kind(sample)]
                 index = alike[int(rng.integers(len(alike)))]
         raise DataError(f"20 pictures in a row could not be read, the last: {self.samples[index].path}")
+
+
+def _kind(sample: Sample) -> tuple[Label, bool]:
+    """What a replacement must share: the class, and whether it is an aligned fake, which may be left out."""
+    return sample.label, sample.family == PROXY_FAMILY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

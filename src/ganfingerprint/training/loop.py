@@ -166,7 +166,7 @@ class Trainer:
         progress.history.append(row)
         self.tracker.save_epochs(progress.history)
         self.tracker.scalars(progress.steps_done, {f"epoch/{name}": value for name, value in row.items()})
-        better = found["score"] > progress.best_score
+        better = (found["score"], -found["loss"]) > (progress.best_score, -progress.best_loss)
         self._log_epoch(row, better)
         progress.epoch, progress.step, progress.loss_sum, progress.loss_count = progress.epoch + 1, 0, 0.0, 0
         progress.stale_epochs = 0 if better else progress.stale_epochs + 1
@@ -177,7 +177,7 @@ class Trainer:
             or (patience > 0 and progress.stale_epochs >= patience)
         )
         if better:
-            progress.best_score, progress.best_epoch = found["score"], progress.epoch
+            progress.best_score, progress.best_loss, progress.best_epoch = found["score"], found["loss"], progress.epoch
             self.save("best")
         if progress.epoch % self.config.output.checkpoint_every == 0:
             self.save(f"epoch-{progress.epoch:04d}")
