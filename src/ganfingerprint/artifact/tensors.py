@@ -93,20 +93,25 @@ def opened_form(stored: Mapping[str, Array]) -> dict[str, Array]:
 def pack(stored: Mapping[str, Array], shard_bytes: int) -> list[bytes]:
     """The tensors as safetensors files of at most `shard_bytes` each, in the order of their names.
 
+    Where one file does not hold them all, the backbone has files of its own: detectors on the same frozen backbone
+    then share them byte for byte.
+
     Raises:
         DetectorError: one tensor alone is longer than a file may be.
     """
+    need = {name: tensor.nbytes + 2 * len(name.encode()) + 160 for name, tensor in stored.items()}  # with its header
+    limit = shard_bytes - 64
+    apart = sum(need.values()) > limit
     shards: list[dict[str, Array]] = []
-    room = 0
-    for name in sorted(stored):
-        need = stored[name].nbytes + 2 * len(name.encode()) + 160  # and its line in the header
-        if need > room:
-            shards.append({})
-            room = shard_bytes - 64
-        if need > room:
+    room, part = 0, None
+    for of_head, name in sorted((apart and not name.startswith("backbone."), name) for name in stored):
+        if need[name] > limit:
             raise DetectorError(f"tensor {name} ({stored[name].nbytes} bytes) does not fit in {shard_bytes} bytes")
+        if need[name] > room or of_head != part:
+            shards.append({})
+            room, part = limit, of_head
         shards[-1][name] = stored[name]
-        room -= need
+        room -= need[name]
     return [safetensors.numpy.save(shard) for shard in shards]
 
 

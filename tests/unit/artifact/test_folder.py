@@ -234,3 +234,20 @@ def test_the_shipped_detector_is_the_first_place_that_has_one(tmp_path: Path) ->
     assert shipped_detector(places) == tmp_path / "b"
     with pytest.raises(DetectorMissingError, match=r"ganfingerprint train.*--detector"):
         shipped_detector(places[:2])
+
+
+def test_detectors_on_one_frozen_backbone_share_its_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    backbone = {f"backbone.{i}": rng.random((20, 30), np.float32) for i in range(3)}
+
+    def hashes(name: str) -> list[str]:
+        head = {"attention.a": rng.random((20, 30), np.float32), "fusion.a": rng.random(40, np.float32)}
+        return [
+            item.sha256
+            for item in write_detector(tmp_path / name, {**backbone, **head}, card(), shard_bytes=6000).weights
+        ]
+
+    one, two = hashes("one"), hashes("two")
+    assert len(one) == 3
+    assert one[:2] == two[:2]
+    assert one[2] != two[2]
