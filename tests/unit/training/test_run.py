@@ -188,7 +188,8 @@ def test_patience_ends_a_run_that_does_not_improve(drawn_root: Path, tmp_path: P
 
 def test_periodic_checkpoints_are_pruned(drawn_root: Path, tmp_path: Path) -> None:
     result = train(tiny(drawn_root, tmp_path, "output.keep_checkpoints=1"))
-    assert sorted(path.name for path in (result.run / "checkpoints").iterdir()) == ["best.pt", "epoch-0003.pt", "last.pt"]
+    names = sorted(path.name for path in (result.run / "checkpoints").iterdir())
+    assert names == ["best.pt", "epoch-0003.pt", "last.pt"]
 
 
 def test_resuming_refuses_to_change_what_is_computed(unbroken: TrainResult) -> None:

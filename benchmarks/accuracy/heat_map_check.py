@@ -1,0 +1,57 @@
+"""Does a heat map show where the evidence lies? Cover its hottest region, then its coldest, and compare.
+
+For each picture the evidence for the class that the verdict names is taken before and after covering a square of
+the picture by its own blur; a true map loses more with its hottest square than with its coldest.
+
+    python benchmarks/accuracy/heat_map_check.py --data-root DIR --split validation [--limit 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from ganfingerprint.catalog import read_catalog
+from ganfingerprint.decode import decode
+from ganfingerprint.detector import Detector
+from ganfingerprint.explain.gradcam import generate_gradcam
+from ganfingerprint.explain.occlusion import occlusion_check
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--detector", type=Path)
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--limit", type=int, default=100, help="pictures, drawn with the seed")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--output", type=Path, help="CSV to write, a row a picture")
+    args = parser.parse_args()
+    detector = Detector.from_pretrained(args.detector)
+    samples = read_catalog(args.data_root).split(args.split)
+    rng = np.random.default_rng(args.seed)
+    chosen = rng.permutation(len(samples))[: args.limit]
+    rows: list[tuple[str, float, float]] = []
+    for index in chosen:
+        image = decode(samples[index].path)
+        heat = generate_gradcam(detector, image)
+        if heat.peak > 0:  # a map of nothing has no hottest region
+            check = occlusion_check(detector, image, heat)
+            rows.append((samples[index].path.name, check.lost_with_hottest, check.lost_with_coldest))
+    hot, cold = (np.array([row[column] for row in rows]) for column in (1, 2))
+    wins = np.array([np.mean(rng.choice(hot > cold, len(hot))) for _ in range(1000)])
+    low, high = np.quantile(wins, (0.025, 0.975))
+    print(f"{len(rows)} maps of {len(chosen)} pictures")
+    print(f"evidence lost with the hottest square {hot.mean():.3f}, with the coldest {cold.mean():.3f}")
+    print(f"the hottest square loses more in {np.mean(hot > cold):.1%} ({low:.1%} to {high:.1%})")
+    if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        with args.output.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([("picture", "lost_with_hottest", "lost_with_coldest"), *rows])
+
+
+if __name__ == "__main__":
+    main()
