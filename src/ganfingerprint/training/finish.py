@@ -48,7 +48,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
         name=config.output.name,
         training=_training_facts(trainer, loaders),
         licence=_LICENCE,
-        origin=f"{model.backbone.weights_origin}; {BACKBONES[config.network.backbone].licence}",
+        origin=_origin(trainer),
     )
     with trainer.average.applied(model) if trainer.average is not None else nullcontext():
         engine = TorchEngine(model, device=str(trainer.compute.device))
@@ -109,6 +109,13 @@ def _figures(scores: Float64Array, fake: NDArray[np.bool_], calibration: Calibra
     return {name: {"value": value} for name, value in asdict(metrics).items()}
 
 
+def _origin(trainer: Trainer) -> str:
+    origin = trainer.model.backbone.weights_origin
+    if origin == "random":
+        return "random"
+    return f"{origin}; {BACKBONES[trainer.config.network.backbone].licence}"
+
+
 def _training_facts(trainer: Trainer, loaders: Loaders) -> dict[str, Any]:
     progress, catalog = trainer.progress, loaders.catalog
     return {
@@ -120,6 +127,19 @@ def _training_facts(trainer: Trainer, loaders: Loaders) -> dict[str, Any]:
         "minutes": round(progress.spent_s / 60, 1),
         "precision": trainer.compute.precision,
         "seed": trainer.config.seed,
-        "command": " ".join(["ganfingerprint", *sys.argv[1:]]),
-        "config": to_mapping(trainer.config),
+        "command": " ".join(["ganfingerprint", *map(_public, sys.argv[1:])]),
+        "config": _public_config(to_mapping(trainer.config)),
+    }
+
+
+def _public(argument: str) -> str:
+    """An argument as a card may show it: of a folder of this machine only the last name."""
+    name, equals, value = argument.rpartition("=")
+    return name + equals + (Path(value).name if Path(value).is_absolute() else value)
+
+
+def _public_config(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _public_config(value) if isinstance(value, dict) else _public(value) if isinstance(value, str) else value
+        for name, value in config.items()
     }
