@@ -25,6 +25,7 @@ from ganfingerprint.types import Float32Array, Image, Label, Prediction, UInt8Ar
 from ganfingerprint.windows import cut_windows
 
 WINDOWS_AT_ONCE = 8
+FLOOR = 0.05  # quantile of a relative map that is shown as nothing: one extreme cell would flatten all others
 
 
 class Explainable(Protocol):
@@ -54,8 +55,9 @@ class HeatMap:
     values: Float32Array  # [height, width] 0..1, relative to the hottest place of this picture; 0 outside `coverage`
     coverage: BoolArray  # [height, width] true where a window looked
     label: Label  # the class that the evidence speaks for
-    peak: float  # the Grad-CAM value that 1.0 stands for; 0: nothing speaks for the class
+    peak: float  # the Grad-CAM value that 1.0 stands for (above the lowest one where `relative`); 0: the map is flat
     prediction: Prediction
+    relative: bool = False  # no place speaks for the class by itself; 0 is where most speaks against it, 1 least
 
     def __post_init__(self) -> None:
         if self.values.dtype != np.float32 or self.values.ndim != 2:
@@ -95,13 +97,16 @@ class GradCAM:
             self._hook.remove()
         self._hook = self._features = None
 
-    def __call__(self, pixels: torch.Tensor | UInt8Array, label: Label, *, normalise: bool = False) -> torch.Tensor:
-        """Heat [B, h, w] >= 0 at the layer's resolution, in units of evidence x activation.
+    def __call__(
+        self, pixels: torch.Tensor | UInt8Array, label: Label, *, normalise: bool = False, rectify: bool = True
+    ) -> torch.Tensor:
+        """Heat [B, h, w] at the layer's resolution, in units of evidence x activation.
 
         Args:
             pixels: uint8 [B, s, s, 3].
             label: the class whose evidence is explained.
             normalise: divide each map by its own peak. Maps of one picture's windows compare only without.
+            rectify: keep only what speaks for the class, as the paper does; else what speaks against it is negative.
 
         Raises:
             UsageError: outside a `with` statement, or the layer has no map or does not lead to the logits.
@@ -113,6 +118,7 @@ class GradCAM:
             with evaluating(self.model), torch.inference_mode(False), torch.no_grad():
                 logits = self.model(on_device(pixels, self.model))
                 heat = self._heat(self.model.evidence(logits, label))
+                heat = heat.relu() if rectify else heat
         finally:
             self._caller = self._features = None
         if normalise:
@@ -137,7 +143,7 @@ class GradCAM:
         if features is None or gradient is None:
             raise UsageError("Grad-CAM needs a layer that leads to the logits; this one does not")
         weights = gradient.mean(dim=(2, 3), keepdim=True)  # [B, C, 1, 1]
-        return (weights * features.detach()).sum(dim=1).relu().detach()  # [B, h, w]
+        return (weights * features.detach()).sum(dim=1).detach()  # [B, h, w]
 
 
 def get_gradcam_layer(model: Explainable) -> nn.Module:
@@ -167,14 +173,22 @@ def generate_gradcam(
     windows = cut_windows(image, detector.window)
     with GradCAM(model) as gradcam:
         parts = [
-            gradcam(windows.pixels[start : start + WINDOWS_AT_ONCE], label)
+            gradcam(windows.pixels[start : start + WINDOWS_AT_ONCE], label, rectify=False)
             for start in range(0, len(windows.pixels), WINDOWS_AT_ONCE)
         ]
-    values, coverage = lay_on_picture(torch.cat(parts), windows.boxes, height=image.height, width=image.width)
+    signed = torch.cat(parts)  # [n, h, w]
+    # Where the class is named by the network's constant part alone, no place speaks for it and the paper's map is
+    # empty. Which places speak least against it is still worth seeing, and is said to be just that.
+    relative = bool(signed.max() <= 0)
+    floor = torch.quantile(signed.flatten(), FLOOR) if relative else torch.zeros(())
+    heat = (signed - floor).relu()
+    values, coverage = lay_on_picture(heat, windows.boxes, height=image.height, width=image.width)
     peak = float(values.max())
     if peak > 0:
         values /= peak
-    return HeatMap(values=values, coverage=coverage, label=label, peak=peak, prediction=prediction)
+    return HeatMap(
+        values=values, coverage=coverage, label=label, peak=peak, prediction=prediction, relative=relative and peak > 0
+    )
 
 
 def named_class(prediction: Prediction) -> Label:

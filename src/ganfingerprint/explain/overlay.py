@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # the maps need torch, drawing them does not
 FADE = 0.3  # below this heat the colour fades out, so that faint noise does not tint the whole picture
 MARGIN, GAP, NARROWEST = 24, 16, 640  # pixels on the sheet
 HEADER, CAPTION, SCALE, BAR, ROW, FOOTER = 34, 24, 28, 52, 25, 22
+ABSOLUTE_SCALE = ("none", "strongest in this picture")
+RELATIVE_SCALE = ("weakest", "strongest in this picture; none is strong by itself")
 HEAT_OPACITY = 0.55  # of the figures
 VEIL = 0.65  # how far a part that no window looked at is whitened
 
@@ -220,7 +222,8 @@ def _with_heat(image: Image, heat: HeatMap | None, *, below: int) -> tuple[Sheet
     panel = heat_panel(image, heat.values, heat.coverage, f"evidence for: {heat.label}")
     sheet, top = with_panels(image, [panel], below=SCALE + below)
     if heat.peak > 0:
-        draw_scale(sheet, top, "none", "strongest in this picture", partial=not heat.coverage.all())
+        low, high = RELATIVE_SCALE if heat.relative else ABSOLUTE_SCALE
+        draw_scale(sheet, top, low, high, partial=not heat.coverage.all())
     else:
         sheet.text(MARGIN, top + SCALE / 2 - 4, f"nothing in the picture speaks for: {heat.label}", size=12)
     return sheet, top + SCALE

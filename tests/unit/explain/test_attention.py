@@ -43,7 +43,7 @@ def pixels() -> UInt8Array:
 
 
 def detector_of(network: nn.Module) -> Detector:
-    policy = {"size": 96, "placement": "grid", "count": 4}
+    policy = {"size": 96, "placement": "grid", "count": 4, "slack": 0}
     card = Card(architecture={}, window=policy, calibration=Calibration.unfitted().to_mapping())
     return Detector(engine=TorchEngine(network), card=card)
 

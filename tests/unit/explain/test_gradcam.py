@@ -75,7 +75,7 @@ def detector_of(network: nn.Module, **window: object) -> Detector:
 
 
 def card_with(**window: object) -> Card:
-    policy = {"size": 96, "placement": "grid", "count": 64} | window
+    policy = {"size": 96, "placement": "grid", "count": 64, "slack": 0} | window
     return Card(architecture={}, window=policy, calibration=Calibration.unfitted().to_mapping())
 
 
@@ -308,6 +308,18 @@ def test_the_class_that_the_verdict_names_is_explained(
     assert heat.prediction.logit == detector.predict_image(image).logit
     against = Label.REAL if label is Label.FAKE else Label.FAKE
     assert generate_gradcam(detector, image, against).peak == 0
+
+
+def test_where_no_place_speaks_for_the_class_the_map_shows_where_least_speaks_against_it(model: ColourNet) -> None:
+    """A network's constant part may name a class that no place supports; an empty map would tell a person nothing."""
+    pixels = np.full((96, 96, 3), BLUE, np.uint8)
+    pixels[:48] = pixels[:48] // 2
+    detector = detector_of(model)
+    heat = generate_gradcam(detector, image_of(pixels), Label.FAKE)
+    assert heat.relative
+    assert heat.values[:40].min() == 1
+    assert heat.values[56:].max() == 0
+    assert not generate_gradcam(detector, image_of(pixels), Label.REAL).relative
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class TextureEngine:
 
 
 def detector_with(engine: TextureEngine, **window: object) -> Detector:
-    policy = {"size": 96, "placement": "grid", "count": 64} | window
+    policy = {"size": 96, "placement": "grid", "count": 64, "slack": 0} | window
     card = Card(architecture={}, window=policy, calibration=Calibration.unfitted().to_mapping())
     return Detector(engine=engine, card=card)
 

@@ -53,7 +53,7 @@ def test_a_coarse_map_is_stretched_bilinearly_with_cell_centres_in_place() -> No
 @pytest.mark.parametrize("placement", ["grid", "center", "texture"])
 def test_the_windows_own_pixels_stitch_back_into_the_picture(width: int, height: int, placement: str) -> None:
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
-    windows = cut_windows(pixels, WindowConfig(size=96, placement=placement, count=64, resized_view=False))
+    windows = cut_windows(pixels, WindowConfig(size=96, placement=placement, count=64, slack=0))
     red = torch.from_numpy(windows.pixels[..., 0]).float()
     values, coverage = lay_on_picture(red, windows.boxes, height=height, width=width)
     assert np.allclose(values[coverage], pixels[..., 0][coverage])
