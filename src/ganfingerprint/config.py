@@ -104,7 +104,7 @@ class AugmentConfig:
     noise: float = setting(0.15, "probability of Gaussian noise", low=0, high=1)
     quantize: float = setting(0.05, "probability of colour quantisation", low=0, high=1)
     jpeg: float = setting(0.4, "probability of a JPEG re-encoding", low=0, high=1)
-    webp: float = setting(0.05, "probability of a WebP re-encoding instead", low=0, high=1)
+    webp: float = setting(0.05, "probability of a WebP re-encoding", low=0, high=1)
     erase: float = setting(0.2, "probability of an erased rectangle", low=0, high=1)
 
 
@@ -114,7 +114,7 @@ class OptimConfig:
 
     epochs: int = setting(20, "passes over the training set", low=1)
     epoch_samples: int = setting(0, "pictures drawn an epoch; 0: as many as the training set has", low=0)
-    batch_size: int = setting(16, "windows a step", low=1)
+    batch_size: int = setting(16, "windows a step", low=2)
     lr: float = setting(5e-5, "peak learning rate of AdamW", low=1e-8, high=1)
     backbone_lr_factor: float = setting(1.0, "the backbone learns at lr times this", low=0, high=10)
     weight_decay: float = setting(1e-5, "of AdamW, on weights with more than one dimension", low=0, high=1)
@@ -125,12 +125,16 @@ class OptimConfig:
         0.0, "decay of the running mean of weights that is judged and shipped; 0 off", low=0, high=0.99999
     )
     label_smoothing: float = setting(0.0, "0 to 0.5", low=0, high=0.5)
-    max_minutes: float = setting(0.0, "time budget; the schedule ends with it; 0 none", low=0)
+    max_minutes: float = setting(
+        0.0, "time budget of the training itself, without cached maps and calibration; 0 none", low=0
+    )
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
         "auto", "auto: bf16 where the hardware has it, else fp32", choices=("auto", "fp32", "bf16", "fp16")
     )
-    cache_views: int = setting(4, "frozen backbone: augmented views a picture whose maps are cached", low=1, high=64)
+    cache_views: int = setting(
+        4, "frozen backbone: views a picture whose maps are cached, the plain one included", low=1, high=64
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,9 @@ class CalibrationConfig:
 
     false_alarm_rate: float = setting(0.01, "share of photographs that may be called fake", low=0.0001, high=0.5)
     miss_rate: float = setting(0.05, "share of fakes that may be called real", low=0.0001, high=0.5)
+    selection_rate: float = setting(
+        0.05, "false alarms at which checkpoints are compared; a looser rate is a steadier judge", low=0.0001, high=0.5
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def cut_windows(image: Image | UInt8Array, policy: WindowConfig) -> Windows:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ValueError(f"pixels must be uint8 [height, width, 3], got {pixels.dtype} {pixels.shape}")
     size = policy.size
-    padded, left, top = _pad(pixels, size)
+    padded, left, top = pad_to(pixels, size)
     corners = _place(padded, policy)
     cut = [padded[y : y + size, x : x + size] for x, y in corners]
     boxes = [(x - left, y - top, x - left + size, y - top + size) for x, y in corners]
@@ -62,8 +62,8 @@ def pool(scores: Float32Array | Float64Array, how: str) -> float:
     raise ValueError(f"pooling must be mean, median or max, got {how!r}")
 
 
-def _pad(pixels: UInt8Array, size: int) -> tuple[UInt8Array, int, int]:
-    """At least `size` on each axis, the picture in the middle; and what was added on the left and on top."""
+def pad_to(pixels: UInt8Array, size: int) -> tuple[UInt8Array, int, int]:
+    """The picture, reflected to at least `size` on each axis, and what that added on the left and on top."""
     height, width = pixels.shape[:2]
     wide, high = max(0, size - width), max(0, size - height)
     if wide == high == 0:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from ganfingerprint.config import WindowConfig
 from ganfingerprint.types import UInt8Array
+from ganfingerprint.windows import cut_windows, pad_to
 
 
 class Step(Protocol):
@@ -78,7 +80,7 @@ class RandomWindow:
             pixels = self._resize(pixels, rng)
         height, width = pixels.shape[:2]
         if min(height, width) < self.size:
-            pixels = pad_to(pixels, self.size)
+            pixels, _, _ = pad_to(pixels, self.size)
             height, width = pixels.shape[:2]
         top = int(rng.integers(height - self.size + 1))
         left = int(rng.integers(width - self.size + 1))
@@ -102,9 +104,8 @@ class CenterWindow:
 
     def __call__(self, pixels: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         """A window [size, size, 3]."""
-        pixels = pad_to(pixels, self.size)
-        top, left = ((side - self.size) // 2 for side in pixels.shape[:2])
-        return np.ascontiguousarray(pixels[top : top + self.size, left : left + self.size])
+        policy = WindowConfig(size=self.size, placement="center", count=1)
+        return cut_windows(pixels, policy).pixels[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +236,6 @@ class RandomErasing:
         pixels = pixels.copy()
         pixels[top : top + tall, left : left + wide] = rng.integers(0, 256, (tall, wide, 3), dtype=np.uint8)
         return pixels
-
-
-def pad_to(pixels: UInt8Array, size: int) -> UInt8Array:
-    """The picture, padded by reflection about its centre to at least `size` on both sides."""
-    needs = [max(0, size - side) for side in pixels.shape[:2]]
-    if not any(needs):
-        return pixels
-    pads = [(need // 2, need - need // 2) for need in needs]
-    mode: Literal["reflect", "edge"] = "reflect" if min(pixels.shape[:2]) > 1 else "edge"
-    return _uint8(np.pad(pixels, [*pads, (0, 0)], mode=mode))
 
 
 def _recode(pixels: UInt8Array, suffix: str, settings: list[int]) -> UInt8Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,6 +117,7 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
             batch_size=config.optim.batch_size,
             sampler=order if order is not None else SequentialSampler(dataset),
             num_workers=data.workers,
+            drop_last=order is not None and sampler.draws > config.optim.batch_size,  # a batch norm needs two windows
             collate_fn=collate,
             worker_init_fn=worker_init_fn,
             persistent_workers=False,
@@ -123,9 +125,11 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         )
 
     plain = get_transforms("validation", size=config.window.size)
-    validation = catalog.split("validation")
+    validation = judged_samples(catalog)
     if len({sample.label for sample in validation}) < 2:
-        raise DataError(f"{data.root}: the validation split must hold both photographs and fakes")
+        raise DataError(
+            f"{data.root}: the validation split must hold both photographs and fakes (proxies do not count)"
+        )
     return Loaders(
         catalog=catalog,
         train=loader(train, augmented, sampler),
@@ -133,6 +137,22 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         test=loader(catalog.split("test"), plain, None) if "test" in catalog.splits else None,
         sampler=sampler,
     )
+
+
+def judged_samples(catalog: Catalog) -> tuple[Sample, ...]:
+    """The validation pictures that checkpoints and calibration are judged by.
+
+    Proxies are left out: an enlarged photograph is not what a verdict is about.
+    """
+    return tuple(sample for sample in catalog.split("validation") if sample.family != PROXY_FAMILY)
+
+
+def shared_groups(catalog: Catalog) -> list[str]:
+    """Groups with pictures in more than one split: what was learnt would then be judged by what was learnt from."""
+    splits: dict[str, set[str]] = {}
+    for sample in catalog.samples:
+        splits.setdefault(sample.group, set()).add(sample.split)
+    return sorted(group for group, found in splits.items() if len(found) > 1)
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -149,6 +169,8 @@ def worker_init_fn(worker_id: int) -> None:
     seed = torch.initial_seed() % 2**32
     random.seed(seed)
     np.random.seed(seed)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loop decides when to stop; its handlers are not the worker's
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 

@@ -7,7 +7,10 @@ extraction continues where it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -50,13 +53,10 @@ class CachedMaps:
         """Compute what is not there yet. Row `v * len(samples) + i` is view v of picture i.
 
         Raises:
-            TrainingError: the maps that are there are those of another number of pictures or views.
+            TrainingError: the maps that are there are those of other pictures or views, or the disk is too small.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        done_file = self.folder / "done.json"
-        done = int(json.loads(done_file.read_text())["rows"]) if done_file.is_file() else 0
-        if done:
-            self._check_rows()
+        done = self._done()
         model.eval()
         while done < self.rows:
             chunk = range(done, min(done + _CHUNK, self.rows))
@@ -68,7 +68,7 @@ class CachedMaps:
             if done % (16 * _CHUNK) == 0 or done == self.rows:
                 for array in self._arrays.values():
                     array.flush()  # type: ignore[attr-defined]  # a memmap
-                done_file.write_text(json.dumps({"rows": done}))
+                self._note(done)
             advance(done, self.rows)
         self._arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _NAMES}
 
@@ -80,11 +80,35 @@ class CachedMaps:
             take["pixels"], take["is_fake"], FeatureMaps(low=take["low"], mid=take["mid"], high=take["high"])
         )
 
-    def _check_rows(self) -> None:
-        found = len(np.load(self.folder / "pixels.npy", mmap_mode="r"))
-        if found != self.rows:
+    def _done(self) -> int:
+        """Rows that are there already."""
+        file = self.folder / "done.json"
+        if not file.is_file():
+            return 0
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found.get("content") != self._content():
+            raise TrainingError(f"{self.folder}: the cached maps are of other pictures or views; remove the folder")
+        return int(found["rows"])
+
+    def _note(self, rows: int) -> None:
+        beside = self.folder / "done.json.part"
+        beside.write_text(json.dumps({"rows": rows, "content": self._content()}), encoding="utf-8")
+        os.replace(beside, self.folder / "done.json")
+
+    def _content(self) -> str:
+        """What decides the rows: the pictures in their order, the views and the seed."""
+        names = [f"{sample.path.parent.name}/{sample.path.name}" for sample in self.samples]
+        parts = repr((names, self.views, self.seed))
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def _check_room(self, values: dict[str, np.ndarray]) -> None:
+        """A full disk would end the process without a word: memory-mapped files are only then given their place."""
+        need = sum(value[0].nbytes for value in values.values()) * self.rows
+        free = shutil.disk_usage(self.folder).free
+        if need > free:
             raise TrainingError(
-                f"{self.folder}: the cached maps are of {found} windows, the data has {self.rows}; remove the folder"
+                f"{self.folder}: cached maps of {self.rows} windows need {need / 1e9:.1f} GB, and "
+                f"{free / 1e9:.1f} GB are free; lower optim.cache_views or write the run elsewhere"
             )
 
     def _windows(self, chunk: range) -> tuple[UInt8Array, np.ndarray, np.ndarray]:
@@ -101,6 +125,8 @@ class CachedMaps:
         )
 
     def _store(self, chunk: range, values: dict[str, np.ndarray]) -> None:
+        if chunk.start == 0:
+            self._check_room(values)
         for name, value in values.items():
             if name not in self._arrays:
                 file, shape = self.folder / f"{name}.npy", (self.rows, *value.shape[1:])

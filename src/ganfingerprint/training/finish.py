@@ -37,7 +37,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
     Thresholds and calibration are fitted on the validation pictures without proxies: an enlarged photograph is not
     what a verdict is about.
     """
-    trainer.load("best")
+    trainer.load_weights("best")
     config, model, tracker = trainer.config, trainer.model, trainer.tracker
     model.eval()
     card = Card(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ganfingerprint.calibrate import fake_scores
 from ganfingerprint.config import TrainConfig, to_mapping
+from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.metrics import compute_metrics, selection_score
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.loss import detection_loss
@@ -61,6 +62,8 @@ class Trainer:
 
     def run(self, report: Report) -> None:
         """Train until the epochs, the patience or the budget end, or the user asks to stop (Ctrl-C)."""
+        if self.progress.steps_done == 0:
+            self.save("last")  # from here on the run can be resumed
         with self._interruptible():
             while not self.progress.finished and not self._stop:
                 if not self._train_epoch(report):
@@ -100,14 +103,16 @@ class Trainer:
             logits.float(), batch.is_fake.to(logits.device), smoothing=self.config.optim.label_smoothing
         )
         value = float(loss.detach())
-        if not math.isfinite(value):
-            self.tracker.log(f"step {self.progress.steps_done}: the loss is {value}; the step is left out")
-            self.scheduler.step()
-            return value
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if self.config.optim.grad_clip > 0:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.grad_clip)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.grad_clip or math.inf)
+        # With fp16 the scaler leaves out a step whose gradients overflow; anywhere else, and for a loss that is no
+        # number, the running statistics are spoilt for good.
+        if not math.isfinite(value) or not (self.scaler.is_enabled() or math.isfinite(float(norm))):
+            raise TrainingError(
+                f"step {self.progress.steps_done + 1}: the loss is {value} and its gradient {float(norm)}; "
+                "what was saved before is whole. Lower optim.lr, or take optim.precision=fp32"
+            )
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.scheduler.step()
@@ -139,7 +144,7 @@ class Trainer:
         metrics = compute_metrics(truth, 1 / (1 + np.exp(-np.clip(scores, -60, 60))))
         return {
             "loss": float(detection_loss(logit, fake)),
-            "score": selection_score(truth, scores, self.config.score),
+            "score": selection_score(truth, scores, self.config.score, self.config.calibration.selection_rate),
             "auc": metrics.auc,
             "accuracy": metrics.accuracy,
             "balanced_accuracy": metrics.balanced_accuracy,
@@ -170,12 +175,7 @@ class Trainer:
         self._log_epoch(row, better)
         progress.epoch, progress.step, progress.loss_sum, progress.loss_count = progress.epoch + 1, 0, 0.0, 0
         progress.stale_epochs = 0 if better else progress.stale_epochs + 1
-        patience = self.config.optim.patience
-        progress.finished = (
-            progress.epoch >= self.config.optim.epochs
-            or self.budget.is_spent
-            or (patience > 0 and progress.stale_epochs >= patience)
-        )
+        progress.finished = self._is_over()
         if better:
             progress.best_score, progress.best_loss, progress.best_epoch = found["score"], found["loss"], progress.epoch
             self.save("best")
@@ -205,23 +205,32 @@ class Trainer:
 
     def load(self, name: str) -> None:
         """Restore checkpoint `name`: afterwards the run goes on as if it had never stopped."""
-        state = load_checkpoint(self.checkpoint(name))
-        missing = self.model.load_state_dict(state["model"], strict=False).missing_keys
-        if any(key in _trained_state(self.model) for key in missing):
-            raise RuntimeError(f"the checkpoint lacks {missing[:3]}")  # a defect of ours, not of the user's
+        state = self.load_weights(name)
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
-        if self.average is not None and state["average"] is not None:
-            self.average.load_state_dict(state["average"])
         self.progress = Progress(**state["progress"])
         self.budget.resume(self.progress.spent_s)
         set_random_state(state["random_state"])
 
+    def load_weights(self, name: str) -> dict[str, Any]:
+        """Take the weights and their mean from checkpoint `name`, and nothing else; returns the whole checkpoint."""
+        state = load_checkpoint(self.checkpoint(name))
+        missing = self.model.load_state_dict(state["model"], strict=False).missing_keys
+        if any(key in _trained_state(self.model) for key in missing):
+            raise RuntimeError(f"the checkpoint lacks {missing[:3]}")  # a defect of ours, not of the user's
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        return state
+
     def reopen(self) -> None:
-        """Let a finished run go on when its epochs or its budget were raised since."""
+        """Let a finished run go on when its epochs, its patience or its budget were raised since."""
+        self.progress.finished = self._is_over()
+
+    def _is_over(self) -> bool:
         optim, progress = self.config.optim, self.progress
-        progress.finished = progress.epoch >= optim.epochs or self.budget.is_spent
+        tired = 0 < optim.patience <= progress.stale_epochs
+        return progress.epoch >= optim.epochs or tired or self.budget.is_spent
 
     def checkpoint(self, name: str) -> Path:
         """Where checkpoint `name` of this run is."""

@@ -14,7 +14,7 @@ from ganfingerprint.config import TrainConfig, from_mapping, load_config, to_map
 from ganfingerprint.errors import ConfigError, TrainingError
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training.batches import BatchSource, LiveBatches
-from ganfingerprint.training.dataset import Loaders, get_dataloaders, get_dataset_stats
+from ganfingerprint.training.dataset import Loaders, get_dataloaders, get_dataset_stats, judged_samples, shared_groups
 from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, View
 from ganfingerprint.training.finish import finish_run
 from ganfingerprint.training.loop import Report, Trainer
@@ -65,18 +65,22 @@ def train(config: TrainConfig, *, resume: Path | None = None, report: Report | N
     loaders = get_dataloaders(config)
     model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed)).to(compute.device)
     with _tracker(config, resume) as tracker:
+        tracker.save_config(to_mapping(config))  # at once, and again with what a resumed run changed
         tracker.log(get_dataset_stats(loaders.catalog))
+        if shared := shared_groups(loaders.catalog):
+            tracker.log(f"WARNING: {len(shared)} groups are in more than one split, {shared[0]} for one")
+            _log.warning(
+                "%d groups are in more than one split (%s for one): figures will flatter", len(shared), shared[0]
+            )
         tracker.log(
             f"computing on {compute.device} in {compute.precision}; backbone from {model.backbone.weights_origin}"
         )
         source = _source(model, loaders, config, compute, tracker.folder, report)
         trainer = Trainer(model, source, config, compute, tracker)
-        if resume is not None:
+        if trainer.checkpoint("last").is_file():  # not there when the run was stopped before its first step
             trainer.load("last")
             trainer.reopen()
             tracker.log(f"resumed in epoch {trainer.progress.epoch + 1}, step {trainer.progress.step}")
-        else:
-            tracker.save_config(to_mapping(config))
         trainer.run(report)
         detector = finish_run(trainer, loaders, report) if trainer.progress.finished else None
     progress = trainer.progress
@@ -132,7 +136,7 @@ def _source(
     random = get_transforms("train", size=size, augment=config.augment)
     views = [View(plain, 0), *(View(random, number) for number in range(1, config.optim.cache_views))]
     train = CachedMaps(folder / "cache" / "train", samples.split("train"), views, seed=config.seed)
-    validation = CachedMaps(folder / "cache" / "validation", samples.split("validation"), views[:1], seed=config.seed)
+    validation = CachedMaps(folder / "cache" / "validation", judged_samples(samples), views[:1], seed=config.seed)
     for cache, name in ((train, "maps of train"), (validation, "maps of validation")):
         cache.build(model, compute, _advance(report, name))
     return CachedBatches(train, validation, loaders.sampler, batch_size=config.optim.batch_size)

@@ -42,12 +42,14 @@ class TimeBudget:
 def lr_factor(step: int, *, warmup_steps: int, total_steps: int, share: float = 0.0) -> float:
     """The share of the peak rate for step `step` (from 0): linear warm-up from above 0, then half a cosine.
 
-    `share` is the spent share of a time budget; the cosine follows whichever is further, steps or time.
+    `share` is the spent share of a time budget; both parts follow whichever is further, steps or time. The warm-up
+    takes at most a fifth of the run, so that a short run learns at its full rate too.
     """
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    done = max((step - warmup_steps) / max(1, total_steps - warmup_steps), share)
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+    at = max(float(step), share * total_steps)
+    warmup = min(warmup_steps, total_steps // 5)
+    if at < warmup:
+        return (at + 1) / (warmup + 1)
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (at - warmup) / max(1, total_steps - warmup))))
 
 
 def get_lr_scheduler(

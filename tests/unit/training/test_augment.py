@@ -24,9 +24,9 @@ from ganfingerprint.training.augment import (
     Step,
     VariableBlur,
     WebPCompression,
-    pad_to,
 )
 from ganfingerprint.types import UInt8Array
+from ganfingerprint.windows import pad_to
 
 SAME_SIZE: dict[str, Step] = {
     "flip": HorizontalFlip(),
@@ -255,7 +255,7 @@ def test_a_small_picture_is_padded_by_reflection_and_never_enlarged(
     draw_picture: Callable[..., UInt8Array], height: int, width: int
 ) -> None:
     picture = draw_picture(2, height=height, width=width)
-    padded = pad_to(picture, 64)
+    padded, _, _ = pad_to(picture, 64)
     assert padded.shape == (max(64, height), max(64, width), 3)
     top, left = (max(0, 64 - side) // 2 for side in (height, width))
     assert np.array_equal(padded[top : top + height, left : left + width], picture)
@@ -271,7 +271,7 @@ def test_a_small_picture_is_padded_by_reflection_and_never_enlarged(
 
 
 def test_a_picture_of_one_row_is_padded_too() -> None:
-    assert pad_to(np.full((1, 30, 3), 7, np.uint8), 32).tolist() == np.full((32, 32, 3), 7).tolist()
+    assert pad_to(np.full((1, 30, 3), 7, np.uint8), 32)[0].tolist() == np.full((32, 32, 3), 7).tolist()
 
 
 def test_the_centre_window_is_in_the_middle(rough: UInt8Array) -> None:

@@ -181,6 +181,13 @@ def test_a_skipped_epoch_continues_with_the_very_batches_it_would_have_had(drawn
     assert_same(list(source.epoch(2)), whole)
 
 
+@pytest.mark.parametrize(("draws", "sizes"), [(9, [4, 4]), (8, [4, 4]), (3, [3]), (5, [4])])
+def test_no_batch_of_one_window_reaches_a_batch_norm(drawn_root: Path, draws: int, sizes: list[int]) -> None:
+    source = LiveBatches(get_dataloaders(config(drawn_root, f"optim.epoch_samples={draws}", "optim.batch_size=4")))
+    assert [len(batch.is_fake) for batch in source.epoch(0)] == sizes
+    assert source.steps == len(sizes)
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning", "ignore:.*fork:DeprecationWarning")
 def test_two_workers_give_the_same_batches_as_none(drawn_root: Path) -> None:
     assert_same(epochs(config(drawn_root, "data.workers=2")), epochs(config(drawn_root)))

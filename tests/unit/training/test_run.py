@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,13 @@ from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import TrainConfig, load_config
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import ConfigError, TrainingError
+from ganfingerprint.network.fingerprint_net import build_network
+from ganfingerprint.training.batches import LabelledBatch
 from ganfingerprint.training.checkpoint import load_checkpoint
+from ganfingerprint.training.loop import Trainer
+from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.run import TrainResult, resumed_config, train
+from ganfingerprint.training.tracker import ExperimentTracker
 from ganfingerprint.types import Label
 
 TINY = (
@@ -71,13 +77,13 @@ def test_another_seed_gives_other_weights(unbroken: TrainResult, drawn_root: Pat
 
 
 @pytest.mark.parametrize(
-    ("stage", "step"), [("epoch 2", 2), ("epoch 2", 1), ("validation", 0), ("epoch 3", 3)], ids=lambda value: str(value)
+    ("stage", "step"), [("epoch 1", 2), ("validation", 0), ("epoch 2", 2), ("epoch 3", 3)], ids=lambda value: str(value)
 )
 def test_a_run_killed_anywhere_and_resumed_equals_an_unbroken_one(
     unbroken: TrainResult, drawn_root: Path, tmp_path: Path, stage: str, step: int
 ) -> None:
     def die(at: str, done: int, total: int, loss: float, rate: float) -> None:
-        if (at, done) == (stage, step) and any(tmp_path.glob("*/checkpoints/epoch-0001.pt")):
+        if (at, done) == (stage, step):
             raise Killed
 
     with pytest.raises(Killed):
@@ -147,6 +153,19 @@ def test_a_run_ends_with_a_detector_that_judges(unbroken: TrainResult, drawn_roo
     assert calibration.n_fake > 0
 
 
+def test_the_result_tells_of_the_whole_run_and_not_of_its_best_epoch(unbroken: TrainResult) -> None:
+    assert unbroken.detector is not None
+    assert unbroken.pictures_seen == read_card(unbroken.detector).training["pictures_seen"] == 36
+    assert read_card(unbroken.detector).training["epochs"] == 3
+
+
+def test_a_card_shows_no_folder_of_the_machine_it_was_trained_on(unbroken: TrainResult, drawn_root: Path) -> None:
+    assert unbroken.detector is not None
+    text = (unbroken.detector / "card.json").read_text()
+    assert str(drawn_root.parent) not in text
+    assert read_card(unbroken.detector).training["config"]["data"]["root"] == drawn_root.name
+
+
 def test_the_detector_holds_the_weights_of_the_best_epoch(unbroken: TrainResult) -> None:
     assert unbroken.detector is not None
     best = load_checkpoint(unbroken.run / "checkpoints" / "best.pt")["model"]
@@ -170,6 +189,46 @@ def test_a_frozen_backbone_learns_from_cached_maps_and_never_changes(drawn_root:
     start = load_checkpoint(result.run / "checkpoints" / "last.pt")["model"]
     assert backbone
     assert not any(name in start for name in backbone if one[name].ndim > 1)  # never written: never changed
+
+
+def test_a_run_killed_while_maps_are_cached_can_be_resumed(drawn_root: Path, tmp_path: Path) -> None:
+    def die(at: str, done: int, total: int, loss: float, rate: float) -> None:
+        if at == "maps of validation":
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tiny(drawn_root, tmp_path, "network.train_backbone=false", "optim.epochs=1"), report=die)
+    (run,) = tmp_path.iterdir()
+    assert train(resumed_config(run), resume=run).detector is not None
+
+
+def test_a_resumed_run_remembers_what_was_changed(drawn_root: Path, tmp_path: Path) -> None:
+    first = train(tiny(drawn_root, tmp_path, "optim.epochs=1"))
+    train(resumed_config(first.run, ["optim.epochs=2"]), resume=first.run)
+    assert resumed_config(first.run).optim.epochs == 2
+
+
+class BrokenSource:
+    """One batch whose pixels are not numbers, as a broken decoder could hand on."""
+
+    steps = 1
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
+        yield LabelledBatch(torch.full((4, 96, 96, 3), torch.nan), torch.tensor([True, False] * 2), None)
+
+    def validation(self) -> Iterator[LabelledBatch]:
+        return iter(())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice_and_keeps_what_was_saved(tmp_path: Path) -> None:
+    config = tiny(tmp_path, tmp_path)
+    model = build_network(config.network, generator=torch.Generator().manual_seed(1))
+    with ExperimentTracker.create(tmp_path, "broken") as tracker:
+        trainer = Trainer(model, BrokenSource(), config, Compute.choose("cpu", "fp32"), tracker)
+        with pytest.raises(TrainingError, match=r"the loss is nan .*Lower optim\.lr"):
+            trainer.run(lambda stage, done, total, loss, rate: None)
+        saved = load_checkpoint(trainer.checkpoint("last"))["model"]
+    assert all(bool(torch.isfinite(value).all()) for value in saved.values())
 
 
 def test_a_time_budget_ends_the_run_with_a_detector(drawn_root: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def rates(warmup_steps: int, total_steps: int) -> list[float]:
     return [lr_factor(step, warmup_steps=warmup_steps, total_steps=total_steps) for step in range(total_steps)]
 
 
-@pytest.mark.parametrize("warmup_steps", [0, 1, 5, 50])
+@pytest.mark.parametrize("warmup_steps", [0, 1, 5, 20])
 def test_the_first_step_already_learns(warmup_steps: int) -> None:
     """In the published code the factor was 0 for the whole first epoch: nothing was learnt."""
     assert lr_factor(0, warmup_steps=warmup_steps, total_steps=100) == pytest.approx(1 / (warmup_steps + 1))
@@ -51,8 +51,18 @@ def test_past_its_end_the_rate_is_0_and_never_rises_again(step: int) -> None:
     assert lr_factor(step, warmup_steps=10, total_steps=200) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_run_that_is_all_warm_up_does_not_divide_by_0() -> None:
-    assert lr_factor(10, warmup_steps=10, total_steps=10) == 1.0
+def test_warm_up_takes_at_most_a_fifth_of_a_short_run() -> None:
+    assert rates(10, 10) == rates(2, 10)
+    assert max(rates(10, 10)) == 1.0
+    assert lr_factor(0, warmup_steps=10, total_steps=1) == 1.0
+
+
+def test_a_budget_that_runs_out_in_warm_up_still_ends_it() -> None:
+    """Two epochs of warm-up on a slow machine would otherwise fill an hour, and the rate would never fall."""
+    shares = [lr_factor(5, warmup_steps=100, total_steps=1000, share=share) for share in (0.0, 0.05, 0.1, 0.5, 1.0)]
+    assert shares[:3] == pytest.approx([6 / 101, 51 / 101, 1.0])
+    assert 0 < shares[3] < 1
+    assert shares[4] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize(("share", "done"), [(0.0, 0.25), (0.1, 0.25), (0.6, 0.6), (1.0, 1.0)])
@@ -63,13 +73,13 @@ def test_the_cosine_follows_whichever_is_further_steps_or_time(share: float, don
 
 def test_the_scheduler_moves_every_group_from_its_own_peak() -> None:
     two = optimizer(1.0, 0.1)
-    scheduler = get_lr_scheduler(two, 3, 10)
+    scheduler = get_lr_scheduler(two, 2, 10)
     seen = []
     for _ in range(10):
         seen.append([group["lr"] for group in two.param_groups])
         two.step()
         scheduler.step()
-    assert [first for first, _ in seen] == pytest.approx(rates(3, 10))
+    assert [first for first, _ in seen] == pytest.approx(rates(2, 10))
     assert all(second == pytest.approx(first / 10) for first, second in seen)
 
 
