@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from ganfingerprint.artifact import Card, read_card, write_detector
+from ganfingerprint.artifact import read_card, write_detector
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.main import main
 from ganfingerprint.cli.tables import COLUMNS
-from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 
 BRIGHT, GREY, DARK = 220, 128, 40
+FITTED = "validation (chose calibration and thresholds)"
 
 
 class Done(NamedTuple):
@@ -44,20 +44,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Done(code, captured.out, captured.err)
 
     return call
-
-
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector whose card is real and whose weights the arithmetic engine does not look at."""
-    folder = tmp_path_factory.mktemp("detector") / "arithmetic"
-    card = Card(
-        name="arithmetic",
-        architecture=to_mapping(NetworkConfig(backbone="efficientnet-lite0", pretrained="none")),
-        window=to_mapping(WindowConfig(size=96, count=2)),
-        calibration=Calibration.unfitted().to_mapping(),
-    )
-    write_detector(folder, {"unused": np.zeros(3, np.float32)}, card)
-    return folder
 
 
 @pytest.fixture
@@ -169,8 +155,16 @@ def test_known_labels_give_accuracy_beside_parseable_output(judge: Run, labelled
     assert "AUC 0.625" in judge(labelled, "-r").out
 
 
-def test_one_class_alone_gives_no_accuracy(judge: Run, labelled: Path) -> None:
-    assert "AUC" not in judge(labelled / "real").out
+@pytest.mark.parametrize(
+    ("label", "counts", "figure"),
+    [("real", ["real", "1", "1", "0"], "false alarm rate 0.500"), ("fake", ["fake", "1", "0", "1"], "recall 0.500")],
+)
+def test_one_class_alone_gives_its_counts_and_one_figure(
+    judge: Run, labelled: Path, label: str, counts: list[str], figure: str
+) -> None:
+    lines = judge(labelled / label).out.splitlines()
+    assert counts in [line.split() for line in lines]
+    assert lines[-1] == f"At P(fake) = 0.5: {figure}"  # the grey photograph is exactly at one half
 
 
 def test_output_dir_holds_rows_summary_and_a_picture_for_each(judge: Run, labelled: Path, tmp_path: Path) -> None:
@@ -192,7 +186,7 @@ def test_output_dir_holds_rows_summary_and_a_picture_for_each(judge: Run, labell
     assert len(list(out.glob("*.png"))) == 4
 
 
-def test_pictures_of_one_stem_do_not_overwrite_one_another(judge: Run, tmp_path: Path) -> None:
+def test_published_error_16_pictures_of_one_stem_do_not_overwrite_one_another(judge: Run, tmp_path: Path) -> None:
     pictures = [draw(tmp_path / name, DARK) for name in ("x/a.jpg", "x/a.png", "y/a.png")]
     judge(*pictures, "--output-dir", tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
@@ -217,6 +211,10 @@ def test_an_explanation_needs_an_engine_with_layers(judge: Run, tmp_path: Path) 
         (("train", "--resume", "nowhere"), "error [training]: nowhere"),
         (("train", "--data-root", "nowhere", "--preset", "lite"), "did you mean 'light'?"),
         (("evaluate", "--data-root", ".", "--output-dir", "o", "--fit", "--detector", "d"), "--split validation"),
+        (
+            ("evaluate", "--data-root", ".", "--output-dir", "o", "--fit", "--split", "train", "--detector", "d"),
+            "what 'train' had chosen",
+        ),
         (("evaluate", "--data-root", ".", "--output-dir", "o", "--record"), "name the detector with --detector"),
         (("info", "nowhere"), "error [no_detector]: nowhere"),
         (("import-checkpoint", "nowhere.pth", "out"), "error [no_detector]: nowhere.pth"),
@@ -271,7 +269,7 @@ def test_info_tells_windows_thresholds_and_that_nothing_was_fitted(run: Run, det
     assert content["detector"]["window"]["size"] == 96
 
 
-def test_evaluate_measures_and_fit_writes_the_card(run: Run, tmp_path: Path, detector: Path) -> None:
+def test_published_error_03_evaluate_measures_and_fit_writes_the_card(run: Run, tmp_path: Path, detector: Path) -> None:
     root, own = tmp_path / "data", tmp_path / "own"
     card = read_card(detector)
     write_detector(own, {"unused": np.zeros(3, np.float32)}, card.replaced(weights=()))
@@ -292,14 +290,32 @@ def test_evaluate_measures_and_fit_writes_the_card(run: Run, tmp_path: Path, det
     assert (calibration.n_real, calibration.n_fake, calibration.miss_rate) == (8, 8, 0.13)
     assert calibration.measured_false_alarm_rate == 0.0
     assert calibration.fake_threshold == pytest.approx((116 - 128) / 16)
-    assert list(read_card(own).figures) == ["validation"]
+    assert list(read_card(own).figures) == [FITTED]
     written = json.loads((tmp_path / "fit" / "metrics.json").read_text(encoding="utf-8"))
     assert read_card(own).detector_id in json.dumps(written)  # measured under the new thresholds
+    assert written["measured"]["split"] == FITTED
     assert "fakes called fake" in fitted.out
     recorded = run("evaluate", *common, "--output-dir", tmp_path / "test", "--record")
     assert recorded.code == 0
-    assert list(read_card(own).figures) == ["validation", "test"]
+    assert list(read_card(own).figures) == [FITTED, "test"]
     assert "Figures on test" in run("info", own).out
+    assert not list(tmp_path.rglob("attention*"))  # arithmetic looks nowhere
+
+
+def test_a_fit_that_cannot_write_its_figures_leaves_the_card_alone(
+    run: Run, labelled: Path, tmp_path: Path, detector: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    labelled.rename(tmp_path / "data" / "validation")
+    (tmp_path / "out" / "summary.md" / "in the way").mkdir(parents=True)
+    before = read_card(detector)
+    done = run(
+        "evaluate", "--detector", detector, "--engine", "fake", "--data-root", tmp_path / "data", "--samples", "5",
+        "--output-dir", tmp_path / "out", "--split", "validation", "--fit",
+    )  # fmt: skip
+    assert done.code == 1
+    assert "summary.md" in done.err
+    assert read_card(detector) == before
 
 
 def test_evaluate_counts_what_it_could_not_read(run: Run, labelled: Path, tmp_path: Path, detector: Path) -> None:

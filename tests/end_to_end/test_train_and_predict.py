@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 import torch
 from PIL import Image as PilImage
 
+from ganfingerprint import Detector, decode_image
 from ganfingerprint.artifact import read_card
+from ganfingerprint.catalog import read_catalog
 from ganfingerprint.cli.main import main
 from ganfingerprint.config import NetworkConfig
+from ganfingerprint.explain.gradcam import generate_gradcam
 from ganfingerprint.network.fingerprint_net import build_network
 
 SMALL = (
@@ -57,7 +61,7 @@ def test_predict_draws_a_heat_map_for_each_picture(
         assert with_heat.width > without.width  # a second panel
 
 
-def test_one_picture_alone_and_among_others_gets_one_score(
+def test_published_error_17_one_picture_has_one_score_on_every_path(
     trained: Path, drawn_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def score(*arguments: str) -> dict[str, float]:
@@ -65,8 +69,39 @@ def test_one_picture_alone_and_among_others_gets_one_score(
         return {row["path"]: row["logit"] for row in json.loads(capsys.readouterr().out)["answers"]}
 
     together = score(str(drawn_root / "test"), "-r", "--batch-size", "3")
-    for path, logit in list(together.items())[:2]:
-        assert score(path)[path] == pytest.approx(logit, abs=1e-5)
+    detector = Detector.from_pretrained(trained)
+    many = detector.predict_many(together, batch_size=5)
+    for (path, logit), answer in list(zip(together.items(), many, strict=True))[::3]:
+        heat = generate_gradcam(detector, decode_image(path))
+        paths = [score(path)[path], detector.predict(path).logit, answer.logit, heat.prediction.logit]
+        assert paths == pytest.approx([logit] * 4, abs=1e-5)
+
+
+def test_published_error_17_training_and_serving_score_alike(trained: Path, drawn_root: Path) -> None:
+    """The loss that the run wrote for its last epoch is that of the answers which its detector gives."""
+    with (trained.parent / "epochs.csv").open(encoding="utf-8", newline="") as stream:
+        (epoch,) = csv.DictReader(stream)
+    detector = Detector.from_pretrained(trained)
+    samples = read_catalog(drawn_root).split("validation")
+    signs = np.array([1 if sample.is_fake else -1 for sample in samples])
+    scores = np.array([detector.predict(sample.path).logit for sample in samples])
+    assert float(np.ptp(scores)) > 0  # pictures do differ
+    assert float(epoch["val_loss"]) == pytest.approx(np.logaddexp(0, -signs * scores).mean(), abs=1e-5)
+
+
+def test_evaluate_draws_where_the_network_looks_in_up_to_four_pictures(
+    trained: Path, drawn_root: Path, tmp_path: Path
+) -> None:
+    common = ["evaluate", "--detector", str(trained), "--data-root", str(drawn_root), "--device", "cpu"]
+    assert main([*common, "--samples", "5", "--output-dir", str(tmp_path)]) == 0
+    drawn = sorted((tmp_path / "figures").glob("attention*"))
+    assert [path.name for path in drawn] == [f"attention-{number}.png" for number in range(1, 5)]
+    contents = set()
+    for path in drawn:
+        with PilImage.open(path) as sheet:
+            assert sheet.width > 2 * sheet.height  # the picture, the gate and the attention side by side
+            contents.add(sheet.tobytes())
+    assert len(contents) == 4  # of each class the most rightly and the most wrongly judged
 
 
 def test_damaged_weights_are_refused(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

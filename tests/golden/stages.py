@@ -14,13 +14,19 @@ import torch
 
 from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector
-from ganfingerprint.engines import TorchEngine
+from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.windows import cut_windows
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden.json")
 SAMPLES = ("real/astronaut.jpg", "real/palace.jpg", "fake/astronaut-realesrgan.jpg", "fake/rocket-taef2.jpg")
+SCORES = ("network_logits", "logit", "log10_lr", "prob_fake")
+STAGES = (
+    *("pixels", "windows", "normalised", "low", "mid", "high", "fused", "fingerprint_map", "embedding"),
+    *SCORES,
+    "verdict",
+)
 
 
 def moments(values: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_fake_scores_turn_the_sign_and_keep_every_bit() -> None:
     assert np.array_equal(scores, -logits.astype(np.float64))
 
 
-def test_published_fault_5_probability_is_monotone_and_continuous_at_one_half() -> None:
+def test_published_error_05_probability_is_monotone_and_continuous_at_one_half() -> None:
     scores, fake = overlapping()
     fitted = fit_calibration(scores, fake)
     middle = -fitted.intercept / fitted.slope  # the score of no evidence
@@ -51,7 +51,7 @@ def test_published_fault_5_probability_is_monotone_and_continuous_at_one_half() 
     assert np.all(np.diff(fitted.prob_fake(np.linspace(middle - 1, middle + 1, 1001))) > 0)
 
 
-def test_published_fault_5_reference_formula_jumps_as_documented() -> None:
+def test_published_error_05_the_reference_formula_jumps_as_documented() -> None:
     assert reference_confidence([0.0, 0.25, 0.4999999, 0.5, 0.9, 1.0]) == pytest.approx(
         [1.0, 0.5, 0.0, 0.5, 0.9, 1.0], abs=1e-6
     )

@@ -223,7 +223,9 @@ def test_a_manifest_that_cannot_be_read_is_a_data_error(tmp_path: Path) -> None:
         ("surreal/1.png", None),
     ],
 )
-def test_fake_is_looked_for_before_real_and_only_whole_words_count(path: str, label: Label | None) -> None:
+def test_published_error_13_fake_is_looked_for_before_real_and_only_whole_words_count(
+    path: str, label: Label | None
+) -> None:
     """In the published code `real` was looked for first and inside words: `unreal_fake_1.png` became real."""
     assert true_label(path) is label
     assert true_label(Path("/data") / path) is label

@@ -46,7 +46,7 @@ def png_of_chunks(width: int, height: int, depth: int, kind: int, *chunks: tuple
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
-def test_error_20_alpha_is_composited_on_white(mode: str, format: str) -> None:
+def test_published_error_20_alpha_is_composited_on_white(mode: str, format: str) -> None:
     grey = np.full((20, 20), 100, np.uint8)
     alpha = np.repeat(np.array([0, 51, 128, 255], np.uint8), 5)[None, :].repeat(20, 0)
     bands = [grey, alpha] if mode == "LA" else [grey, grey, grey, alpha]
@@ -68,7 +68,7 @@ def test_an_alpha_channel_that_hides_nothing_is_not_transparency(mode: str) -> N
 
 @pytest.mark.parametrize("transparency", [1, bytes([255, 0, 255])])
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
-def test_error_20_transparent_palette_entry_becomes_white(format: str, transparency: int | bytes) -> None:
+def test_published_error_20_transparent_palette_entry_becomes_white(format: str, transparency: int | bytes) -> None:
     source = PilImage.fromarray(np.arange(20, dtype=np.uint8)[None, :].repeat(20, 0) % 3)
     source.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image = decode(stored(source, format, transparency=1 if format == "GIF" else transparency, optimize=False))
@@ -102,7 +102,7 @@ def test_the_transparent_colour_of_a_png_is_found_at_any_depth(
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
-def test_error_20_grey_of_16_bits_is_scaled_and_not_clipped(format: str) -> None:
+def test_published_error_20_grey_of_16_bits_is_scaled_and_not_clipped(format: str) -> None:
     deep = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
     image = decode(stored(PilImage.fromarray(deep), format))
     np.testing.assert_array_equal(image.pixels[..., 0], deep >> 8)
@@ -139,7 +139,7 @@ def tiff_of_samples(samples: bytes, bits: int, photometric: int, order: str = "<
         (tiff_of_samples(bytes([7] * 400), 8, 0), 248),
     ],
 )
-def test_error_20_tiff_depth_byte_order_and_polarity_are_respected(data: bytes, expected: int) -> None:
+def test_published_error_20_tiff_depth_byte_order_and_polarity_are_respected(data: bytes, expected: int) -> None:
     pixels = decode(data).pixels
     assert pixels.shape == (20, 20, 3)
     assert set(np.unique(pixels)) == {expected}
@@ -169,7 +169,7 @@ def test_samples_of_32_bits_are_scaled_by_the_first_full_scale_that_holds_them(
     ("ink", "expected"), [((0, 0, 0, 0), 255), ((0, 0, 0, 255), 0), ((255, 255, 255, 0), 0), ((0, 0, 0, 100), 155)]
 )
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
-def test_error_20_cmyk_has_the_right_polarity(format: str, ink: tuple[int, ...], expected: int) -> None:
+def test_published_error_20_cmyk_has_the_right_polarity(format: str, ink: tuple[int, ...], expected: int) -> None:
     image = decode(stored(PilImage.new("CMYK", (24, 24), ink), format))  # Pillow writes JPEG inverted, as Adobe does
     np.testing.assert_allclose(image.pixels, expected, atol=3)
     assert image.facts.mode == "CMYK"

@@ -135,7 +135,7 @@ def test_a_base_takes_the_place_of_the_preset() -> None:
     assert load_config(preset="light", base={"window": {"size": 128}}).window.size == 128
 
 
-def test_the_data_root_given_on_the_command_line_is_used(tmp_path: Path) -> None:
+def test_published_error_08_the_data_root_given_on_the_command_line_is_used(tmp_path: Path) -> None:
     """The published `--data_root` changed nothing, because paths were computed at import."""
     file = tmp_path / "run.yaml"
     file.write_text("data: {root: elsewhere}\n")

@@ -48,7 +48,7 @@ EXAMPLES = examples()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG", "PNG"])
-def test_error_15_a_file_cut_short_at_any_byte_is_refused(kind: str) -> None:
+def test_published_error_15_a_file_cut_short_at_any_byte_is_refused(kind: str) -> None:
     data = EXAMPLES[kind]
     # the pixels are complete before the closing marks: 2 bytes in JPEG, checksum and IEND in PNG
     closing = 2 if kind != "PNG" else 4 + 4 + 12
@@ -62,14 +62,14 @@ def test_error_15_a_file_cut_short_at_any_byte_is_refused(kind: str) -> None:
 
 @given(kind=st.sampled_from(sorted(EXAMPLES)), part=st.floats(0, 1))
 @settings(deadline=None, max_examples=200)
-def test_error_15_cutting_any_format_raises_input_errors_only(kind: str, part: float) -> None:
+def test_published_error_15_cutting_any_format_raises_input_errors_only(kind: str, part: float) -> None:
     data = EXAMPLES[kind]
     decode_or_refuse(data[: int(part * len(data))])
 
 
 @given(kind=st.sampled_from(sorted(EXAMPLES)), place=st.floats(0, 1), noise=st.binary(min_size=1, max_size=24))
 @settings(deadline=None, max_examples=400)
-def test_error_15_damage_anywhere_raises_input_errors_only(kind: str, place: float, noise: bytes) -> None:
+def test_published_error_15_damage_anywhere_raises_input_errors_only(kind: str, place: float, noise: bytes) -> None:
     data = EXAMPLES[kind]
     at = int(place * len(data))
     decode_or_refuse(data[:at] + noise + data[at + len(noise) :])
@@ -80,7 +80,7 @@ def test_error_15_damage_anywhere_raises_input_errors_only(kind: str, place: flo
     rest=st.binary(max_size=300),
 )
 @settings(deadline=None, max_examples=300)
-def test_error_15_random_bytes_raise_input_errors_only(start: bytes, rest: bytes) -> None:
+def test_published_error_15_random_bytes_raise_input_errors_only(start: bytes, rest: bytes) -> None:
     decode_or_refuse(start + rest)
 
 

@@ -112,7 +112,7 @@ def test_other_formats_are_read_about_as_drawn(format: str) -> None:
     orientation=st.integers(1, 8),
 )
 @settings(deadline=None, max_examples=120)
-def test_error_20_every_mode_size_and_orientation_gives_the_upright_picture(
+def test_published_error_20_every_mode_size_and_orientation_gives_the_upright_picture(
     mode: str, format: str, width: int, height: int, orientation: int
 ) -> None:
     if mode == "CMYK" and format == "PNG":
@@ -132,7 +132,7 @@ def test_error_20_every_mode_size_and_orientation_gives_the_upright_picture(
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)])
-def test_error_20_exif_orientation_is_applied_in_every_format(format: str, value: int) -> None:
+def test_published_error_20_exif_orientation_is_applied_in_every_format(format: str, value: int) -> None:
     corner = np.full((48, 64, 3), 30, np.uint8)
     corner[:24, :32] = 220  # the upper left quarter is bright
     image = decode(oriented(PilImage.fromarray(corner), value, format))
@@ -305,7 +305,9 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path, bad: str) -> None:
         (b"BM" + bytes(60), "damaged or cut short"),
     ],
 )
-def test_error_15_what_is_no_picture_is_refused_with_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_published_error_15_what_is_no_picture_is_refused_with_a_sentence(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     with pytest.raises(UnreadableImageError, match=sentence) as caught:

@@ -136,7 +136,7 @@ def sources(tmp_path: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 16, 1000])
-def test_published_fault_15_a_corrupt_file_is_a_row_and_the_others_go_on(
+def test_published_error_15_a_corrupt_file_is_a_row_and_the_others_go_on(
     detector: Detector, tmp_path: Path, batch_size: int
 ) -> None:
     answers = list(detector.predict_many(sources(tmp_path), batch_size=batch_size))

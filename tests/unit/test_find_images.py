@@ -23,7 +23,7 @@ def found(root: Path, *, recursive: bool = True) -> list[str]:
     return [str(path.relative_to(root)) for path in find_images(root, recursive=recursive)]
 
 
-def test_error_14_each_file_is_listed_once_whatever_the_case_of_its_suffix(tmp_path: Path) -> None:
+def test_published_error_14_each_file_is_listed_once_whatever_the_case_of_its_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "b.JPG", "a.jpg", "c.Jpeg", "d.PnG", "notes.txt", "jpg", "e.jpg.bak")
     assert found(tmp_path) == ["a.jpg", "b.JPG", "c.Jpeg", "d.PnG"]
 

@@ -46,7 +46,7 @@ any_policy = st.builds(policy, st.sampled_from(PLACEMENTS), st.integers(1, 12))
 
 @given(picture=any_picture, policy=any_policy)
 @settings(deadline=None, max_examples=150)
-def test_every_window_shows_the_pictures_own_pixels_at_its_box(
+def test_published_error_21_every_window_shows_the_pictures_own_pixels_at_its_box(
     picture: tuple[int, int, int], policy: WindowConfig
 ) -> None:
     width, height, seed = picture
@@ -138,7 +138,7 @@ def test_what_is_not_a_picture_is_refused(wrong: UInt8Array) -> None:
 # ---- small pictures --------------------------------------------------------------------------------------------
 
 
-def test_a_small_picture_is_reflected_and_never_enlarged() -> None:
+def test_published_error_21_a_small_picture_is_reflected_and_never_enlarged() -> None:
     row = np.array([10, 20, 30], np.uint8)
     pixels = np.repeat(row[None, :, None], 3, axis=2).repeat(SIZE, axis=0)  # 3 wide
     windows = cut_windows(pixels, policy())

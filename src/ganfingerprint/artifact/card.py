@@ -50,7 +50,7 @@ class Card:
     package_version: str = ""
     architecture: Mapping[str, Any]  # NetworkConfig
     window: Mapping[str, Any]  # WindowConfig
-    normalisation: Mapping[str, Any] = field(default_factory=dict)  # mean, std; for people: it is inside the network
+    normalisation: Mapping[str, Any] = field(default_factory=dict)  # mean, std; what the network must have
     calibration: Mapping[str, Any]  # calibrate.Calibration: slope, thresholds, the error rates they were chosen for
     training: Mapping[str, Any] = field(default_factory=dict)  # data, pictures seen, minutes, command, seed, config
     figures: Mapping[str, Any] = field(default_factory=dict)  # split → metric → {value, low, high, n}

@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.resources
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ganfingerprint.artifact.card import FORMAT_VERSION, Card, WeightFile, card_text, parse_card
@@ -26,7 +26,6 @@ def write_detector(
     state: Mapping[str, Array | Int8Tensor],
     card: Card,
     *,
-    float16: Collection[str] = (),
     shard_bytes: int = SHARD_BYTES,
 ) -> Card:
     """Write a detector, or replace the one that is there, whole or not at all.
@@ -37,7 +36,6 @@ def write_detector(
         folder: absent, empty, or a detector.
         state: the tensors, by the network's own names.
         card: `weights` is filled in; so are `created` and `package_version` where they are empty.
-        float16: names of tensors to store in half precision.
         shard_bytes: no file is longer.
 
     Returns:
@@ -48,7 +46,7 @@ def write_detector(
     """
     folder = folder.resolve()
     _refuse_foreign(folder)
-    contents = pack(stored_form(state, float16), shard_bytes)
+    contents = pack(stored_form(state), shard_bytes)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder, "new")
     beside.mkdir()
@@ -77,8 +75,11 @@ def write_card(folder: Path, card: Card) -> None:
         raise DetectorError(f"{folder}: a card can only be replaced by one of the same weights")
     target = folder.resolve() / CARD_NAME
     beside = _beside(target, "new")
-    beside.write_text(card_text(card), encoding="utf-8")
-    beside.replace(target)
+    try:
+        beside.write_text(card_text(card), encoding="utf-8")
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read_card(folder: Path) -> Card:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +52,12 @@ class Int8Tensor:
         return parts if self.zero is None else {**parts, _ZERO: self.zero.reshape(shape)}
 
 
-def stored_form(state: Mapping[str, Array | Int8Tensor], float16: Collection[str] = ()) -> dict[str, Array]:
+def stored_form(state: Mapping[str, Array | Int8Tensor]) -> dict[str, Array]:
     """What is written for `state`, by stored name: contiguous arrays of kinds that safetensors knows.
 
     Raises:
         DetectorError: a tensor that cannot be stored without silent harm; the message names it.
     """
-    unknown = sorted(set(float16) - set(state))
-    if unknown:
-        raise DetectorError(f"float16 names tensors that are not there: {', '.join(unknown)}")
     stored: dict[str, Array] = {}
     for name, tensor in state.items():
         if "::" in name:
@@ -68,7 +65,7 @@ def stored_form(state: Mapping[str, Array | Int8Tensor], float16: Collection[str
         if isinstance(tensor, Int8Tensor):
             stored.update({name + suffix: np.asarray(part, order="C") for suffix, part in tensor.stored().items()})
         else:
-            stored[name] = _storable(name, tensor, half=name in float16)
+            stored[name] = _storable(name, tensor)
     return stored
 
 
@@ -127,20 +124,14 @@ def unpack(content: bytes) -> dict[str, Array]:
         raise DetectorDamagedError(f"not a safetensors file of ours: {problem}") from problem
 
 
-def _storable(name: str, tensor: Array, *, half: bool) -> Array:
+def _storable(name: str, tensor: Array) -> Array:
     # numpy has no bfloat16 of its own; float32 holds every one of its values
     array = np.asarray(tensor.astype(np.float32) if tensor.dtype.name == "bfloat16" else tensor, order="C")
     if array.dtype.name not in _KINDS:
         raise DetectorError(f"tensor {name}: numbers of kind {array.dtype} cannot be stored")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise DetectorError(f"tensor {name} holds NaN: this network did not survive its training")
-    if not half:
-        return array
-    with np.errstate(over="ignore"):
-        halved = array.astype(np.float16)
-    if not np.array_equal(np.isfinite(array), np.isfinite(halved)):
-        raise DetectorError(f"tensor {name} holds numbers beyond ±65504, which float16 does not have")
-    return halved
+    return array
 
 
 def _dequantised(values: Array, scale: Array, zero: Array | None) -> Float32Array:

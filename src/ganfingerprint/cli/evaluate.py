@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -13,24 +14,29 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ganfingerprint.artifact import read_card, write_card
+from ganfingerprint.artifact import Card, read_card, write_card
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
 from ganfingerprint.cli.tables import open_console
 from ganfingerprint.config import CalibrationConfig
-from ganfingerprint.errors import UsageError
+from ganfingerprint.decode import decode
+from ganfingerprint.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from ganfingerprint.detector import Detector
     from ganfingerprint.evaluation.measure import Evaluation
 
-FITTING_SPLITS = ("validation", "val", "train")
+FITTING_SPLITS = ("validation", "val")
+ATTENTION_PICTURES = 4
 RATES = CalibrationConfig()
 
 DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Labelled pictures.")]
 OutputDir = Annotated[Path, typer.Option(metavar="OUT", help="Folder for scores, figures and summary.")]
 Split = Annotated[str, typer.Option(help="Which part of the data.")]
 By = Annotated[str, typer.Option(help="Figures of their own for each generator, family or source.")]
-Fit = Annotated[bool, typer.Option("--fit", help="Fit calibration and thresholds to this split; writes the card.")]
+Fit = Annotated[
+    bool, typer.Option("--fit", help="Fit calibration and thresholds to --split validation; writes the card.")
+]
 FalseAlarmRate = Annotated[float, typer.Option(help="With --fit: share of photographs that may be called fake.")]
 MissRate = Annotated[float, typer.Option(help="With --fit: share of fakes that may be called real.")]
 Record = Annotated[bool, typer.Option("--record", help="Write the figures into the detector's card.")]
@@ -71,10 +77,12 @@ def evaluate(
             manifest=manifest, layout=layout, command=shlex.join(["ganfingerprint", *sys.argv[1:]]),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
-    if fit and detector is not None:
-        found = _fit(found, detector, rates=(false_alarm_rate, miss_rate), by=names, places=(data_root, output_dir))
-    if (fit or record) and detector is not None:
-        _record(found, detector)
+    card = read_card(detector) if (fit or record) and detector is not None else None
+    if card is not None and fit:
+        found, card = _fit(found, card, rates=(false_alarm_rate, miss_rate), by=names, places=(data_root, output_dir))
+    draw_attention(judge, found, data_root, output_dir / "figures")
+    if card is not None and detector is not None:
+        _record(found, card, detector)
     _print(found, output_dir, open_console())
     return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
 
@@ -82,55 +90,59 @@ def evaluate(
 def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool) -> None:
     if fit and split not in FITTING_SPLITS:
         raise UsageError(
-            f"--fit chooses thresholds, and what '{split}' has chosen cannot be measured on it: "
-            "fit on --split validation, then evaluate without --fit"
+            f"--fit chooses thresholds, which only 'validation' may do: what '{split}' had chosen could no longer be "
+            "measured on it. Fit on --split validation, then evaluate without --fit"
         )
     if (fit or record) and detector is None:
         raise UsageError("--fit and --record write a detector's card: name the detector with --detector")
 
 
 def _fit(
-    found: Evaluation, folder: Path, *, rates: tuple[float, float], by: tuple[str, ...], places: tuple[Path, Path]
-) -> Evaluation:
-    """Write a new calibration into the card; the evaluation under it, from the same scores.
+    found: Evaluation, card: Card, *, rates: tuple[float, float], by: tuple[str, ...], places: tuple[Path, Path]
+) -> tuple[Evaluation, Card]:
+    """The evaluation under a calibration fitted to it, written out, and the card with that calibration, not yet.
 
-    Proxies are left out of the fit: an enlarged photograph is not what a verdict is about.
+    Figures that were measured under the old one go.
     """
-    import dataclasses
-
-    import numpy as np
-
-    from ganfingerprint.calibrate import fit_calibration
-    from ganfingerprint.evaluation.measure import Evaluation, measure
+    from ganfingerprint.evaluation.fit import evaluated_under, fit_table
     from ganfingerprint.evaluation.outputs import write_outputs
 
-    rows = found.table.select(found.table.judged & ~found.table.is_proxy)
     false_alarms, misses = rates
-    calibration = fit_calibration(
-        rows.logit, rows.is_fake, false_alarm_rate=false_alarms, miss_rate=misses, groups=rows.group.tolist()
-    )
-    card = read_card(folder).replaced(calibration=calibration.to_mapping(), figures={})
-    write_card(folder, card)
-    scores = found.table.logit
-    table = dataclasses.replace(
-        found.table,
-        prob_fake=calibration.prob_fake(scores),
-        log10_lr=calibration.log10_lr(scores),
-        verdict=np.where(found.table.judged, [calibration.verdict(score).value for score in scores], ""),
-    )
-    facts = dataclasses.replace(found.facts, detector_id=card.detector_id, calibration=calibration.to_mapping())
-    again = Evaluation(
-        facts=facts, table=table, measurement=measure(table, by=by, seed=facts.seed, samples=facts.samples)
-    )
+    calibration = fit_table(found.table, false_alarm_rate=false_alarms, miss_rate=misses)
+    fitted = card.replaced(calibration=calibration.to_mapping(), figures={})
+    again = evaluated_under(found, calibration, detector_id=fitted.detector_id, by=by)
     data_root, output_dir = places
     write_outputs(again, output_dir, data_root)
-    return again
+    return again, fitted
 
 
-def _record(found: Evaluation, folder: Path) -> None:
+def draw_attention(judge: Detector, found: Evaluation, root: Path, folder: Path) -> list[Path]:
+    """Draw where the network looks in up to four of the shown pictures, `attention-1.png` and on; returns the files.
+
+    None where the engine has no layers to look into, or the network no attention.
+    """
+    from ganfingerprint.evaluation.outputs import choose_samples
+
+    if judge.engine.name != "torch":
+        return []
+    from ganfingerprint.explain.attention import visualize_attention_maps
+    from ganfingerprint.explain.overlay import save_result
+
+    drawn: list[Path] = []
+    for row in choose_samples(found.table, ATTENTION_PICTURES):
+        # the network has no attention; or the file, which was read a while ago, has gone
+        with contextlib.suppress(UsageError, InputError):
+            figure = visualize_attention_maps(judge, decode(root / str(found.table.path[row])))
+            path = folder / f"attention-{len(drawn) + 1}.png"
+            save_result(path, figure)
+            drawn.append(path)
+    return drawn
+
+
+def _record(found: Evaluation, card: Card, folder: Path) -> None:
+    """Write the card, last of all: a run that failed before has changed nothing."""
     from ganfingerprint.evaluation.run import fit_card_figures
 
-    card = read_card(folder)
     write_card(folder, card.replaced(figures={**card.figures, **fit_card_figures(found)}))
 
 

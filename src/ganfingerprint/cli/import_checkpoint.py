@@ -25,13 +25,14 @@ def import_checkpoint(
     """Turn a checkpoint of the published reference code into a detector; nothing in the file is executed."""
     from ganfingerprint.network.backbones import BACKBONES
     from ganfingerprint.network.import_reference import import_reference_state, read_reference_checkpoint
+    from ganfingerprint.network.storage import stored_architecture
 
     state = import_reference_state(read_reference_checkpoint(file))
     network = NetworkConfig()
     row = BACKBONES[network.backbone]
     card = Card(
         name=file.stem,
-        architecture=to_mapping(network),
+        architecture=stored_architecture(network),
         window=to_mapping(WindowConfig()),
         normalisation={"mean": list(row.mean), "std": list(row.std)},
         calibration=Calibration.unfitted().to_mapping(),

@@ -55,11 +55,12 @@ def predict(
 ) -> int:
     """Judge pictures: fake, real or uncertain, with a calibrated probability.
 
-    A picture named twice is judged once. A file that cannot be read becomes
-    a row with the reason. Where folders or names tell the truth (real, fake),
-    the accuracy is shown too.
+    A picture named twice is judged once, and what lies in OUT never by
+    searching a folder. A file that cannot be read becomes a row with the
+    reason. Where folders or names tell the truth (real, fake), the accuracy
+    is shown too.
     """
-    paths = list_pictures(inputs, recursive=recursive)
+    paths = list_pictures(inputs, recursive=recursive, output_dir=output_dir or DEFAULT_OUTPUT)
     if gradcam and output_dir is None:
         output_dir = DEFAULT_OUTPUT
     from ganfingerprint.detector import Detector
@@ -67,34 +68,53 @@ def predict(
     judge = Detector.from_pretrained(detector, engine=engine, device=device)
     if output_dir is not None:
         output_dir.mkdir(parents=True, exist_ok=True)
-    rows = _judge(judge, paths, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
+    rows: list[Row] = []
+    try:
+        _judge(judge, paths, rows, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
+    except BaseException:  # Ctrl-C too: hours of answers are not thrown away with what stopped the rest
+        if rows:
+            _save_partial(rows, len(paths), judge, layout, output_dir)
+        raise
     accuracy = measure(rows)
     _print(rows, accuracy, judge, layout)
     if output_dir is not None:
-        _write(rows, accuracy, judge, output_dir)
+        _write(rows, accuracy, judge, output_dir, listed=len(paths))
         print(f"Written to {output_dir}: predictions.csv, summary.json and the pictures", file=sys.stderr)
     return ExitCode.SOME_FAILED if any(row.error_code for row in rows) else ExitCode.DONE
 
 
-def list_pictures(inputs: list[Path], *, recursive: bool) -> list[Path]:
+def list_pictures(inputs: list[Path], *, recursive: bool, output_dir: Path) -> list[Path]:
     """Every picture that the inputs name, in their order, each once; a file that is not there is kept.
 
+    In folders, the pictures that lie in `output_dir` itself are left out: they are what a run before this one drew.
+
     Raises:
-        UsageError: a folder holds no pictures.
+        UsageError: a folder holds no pictures, or no others.
     """
     found: dict[str, Path] = {}
     for path in inputs:
-        pictures = find_images(path, recursive=recursive) if os.path.isdir(path) else [path]
-        if not pictures:
-            hint = "" if recursive else "; folders within it are searched with --recursive"
-            raise UsageError(f"{path}: there are no pictures in this folder{hint}")
+        pictures = _search(path, output_dir, recursive=recursive) if os.path.isdir(path) else [path]
         for picture in pictures:
             found.setdefault(os.path.abspath(picture), picture)
     return list(found.values())
 
 
-def _judge(judge: Detector, paths: list[Path], *, batch_size: int, output_dir: Path | None, gradcam: bool) -> list[Row]:
-    rows: list[Row] = []
+def _search(folder: Path, output_dir: Path, *, recursive: bool) -> list[Path]:
+    pictures = find_images(folder, recursive=recursive)
+    drawn_in = os.path.realpath(output_dir)
+    inputs = [picture for picture in pictures if os.path.realpath(picture.parent) != drawn_in]
+    if inputs:
+        return inputs
+    if pictures:
+        raise UsageError(f"{folder}: its pictures lie in the output folder, which is never searched; choose another")
+    hint = "" if recursive else "; folders within it are searched with --recursive"
+    raise UsageError(f"{folder}: there are no pictures in this folder{hint}")
+
+
+def _judge(
+    judge: Detector, paths: list[Path], rows: list[Row], *, batch_size: int, output_dir: Path | None, gradcam: bool
+) -> None:
+    """Add a row for each path as soon as it is known."""
     taken: set[str] = set()
     with _progress(len(paths)) as progress:
         for path, answer in zip(paths, judge.predict_many(paths, batch_size=batch_size), strict=True):
@@ -102,7 +122,6 @@ def _judge(judge: Detector, paths: list[Path], *, batch_size: int, output_dir: P
             if output_dir is not None and isinstance(answer, Prediction):
                 _draw(judge, path, answer, output_dir, gradcam=gradcam, taken=taken)
             progress.advance(progress.task_ids[0])
-    return rows
 
 
 def _draw(judge: Detector, path: Path, answer: Prediction, output_dir: Path, *, gradcam: bool, taken: set[str]) -> None:
@@ -117,6 +136,17 @@ def _draw(judge: Detector, path: Path, answer: Prediction, output_dir: Path, *, 
             heat = generate_gradcam(judge, image, prediction=answer)
         figure = visualize_result(image, answer, heat=heat, true_label=true_label(path))
         save_result(output_dir / result_name(str(path), taken), figure)
+
+
+def _save_partial(rows: list[Row], listed: int, judge: Detector, layout: Format, output_dir: Path | None) -> None:
+    """The rows of a run that was stopped, where those of a whole run would have been."""
+    if output_dir is None:
+        _print(rows, None, judge, layout)
+        place = "above"
+    else:
+        _write(rows, None, judge, output_dir, listed=listed)
+        place = f"in {output_dir / 'predictions.csv'}"
+    print(f"Stopped: {len(rows)} of {listed} pictures were judged; their rows are {place}", file=sys.stderr)
 
 
 def _print(rows: list[Row], accuracy: Accuracy | None, judge: Detector, layout: Format) -> None:
@@ -142,7 +172,7 @@ def _identity(judge: Detector) -> dict[str, str]:
     return {"id": judge.card.detector_id, "name": judge.card.name, "engine": judge.engine.name}
 
 
-def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_dir: Path) -> None:
+def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_dir: Path, *, listed: int) -> None:
     from ganfingerprint.evaluation.protocol import replacing
 
     with (
@@ -153,6 +183,7 @@ def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_d
     with replacing(output_dir / "summary.json") as beside, beside.open("w", encoding="utf-8") as stream:
         summary = {
             "detector": _identity(judge),
+            "listed": listed,  # more than `pictures` when the run was stopped
             "pictures": len(rows),
             "verdicts": count_verdicts(rows),
             "accuracy": accuracy.to_mapping() if accuracy else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -20,6 +20,7 @@ except ModuleNotFoundError as absent:
     raise MissingExtraError("torch", "train", "the torch engine") from absent
 
 SUB_BATCH = 32  # windows at a time: bounds memory, whatever the caller sends
+NORMALISATION_TOLERANCE = 1e-6  # between a card's numbers and the network's, in the scale 0..1
 
 _PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,8 +36,9 @@ class WindowNetwork(Protocol):
 class TorchEngine:
     """Runs a module's `outputs` in evaluation mode.
 
-    fp32 is the default on every device, and full fp32 (no TF32): one picture then has one score, wherever it is
-    judged. The module is taken over: moved to the device and left in evaluation mode.
+    fp32 is the default on every device, and full fp32: one picture then has one score, wherever it is judged. To
+    that end the first such engine on CUDA turns TF32 off for the whole process; torch has no narrower switch that
+    threads could share. The module is taken over: moved to the device and left in evaluation mode.
     """
 
     name = "torch"
@@ -47,6 +49,8 @@ class TorchEngine:
         self.device = pick_device(device)
         self.precision = precision
         self.model = model.to(self.device).eval()
+        if self.device.type == "cuda" and precision == "fp32":
+            require_full_precision()
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
@@ -63,15 +67,18 @@ class TorchEngine:
                 embeddings.append(embedding.float().cpu().numpy())
         return Outputs(logits=np.concatenate(logits), embeddings=np.concatenate(embeddings))
 
-    @contextlib.contextmanager
-    def _arithmetic(self) -> Iterator[None]:
+    def _arithmetic(self) -> contextlib.AbstractContextManager[object]:
         dtype = _PRECISIONS[self.precision]
-        with contextlib.ExitStack() as stack:
-            if dtype is not None:
-                stack.enter_context(torch.autocast(self.device.type, dtype=dtype))
-            elif self.device.type == "cuda":
-                stack.enter_context(torch.backends.cudnn.flags(allow_tf32=False))
-            yield
+        return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+
+def require_full_precision() -> None:
+    """Turn TF32 off in this process, for convolutions and for matrix products: it keeps 10 bits of a float32's 23.
+
+    Nothing else is changed: cuDNN stays in use, and deterministic or not as it was.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
 
 
 def pick_device(name: str) -> torch.device:
@@ -99,15 +106,37 @@ def build(card: Card, folder: Path, *, device: str, precision: str) -> TorchEngi
     """The engine of the detector in `folder`.
 
     Raises:
-        DetectorError: the weights are damaged, or are not those of the card's architecture.
+        DetectorError: the weights are damaged, or are not those of the card's architecture; or the card names a
+            normalisation that is not the network's.
         UsageError: no such device or precision.
     """
     from ganfingerprint.network.fingerprint_net import build_network
 
     # a generator of its own: loading a detector draws nothing from the random state of the process
     model = build_network(card.network_config, pretrained=False, generator=torch.Generator().manual_seed(0))
+    _check_normalisation(card, model.backbone.mean, model.backbone.std, folder)
     _load_state(model, {name: torch.from_numpy(tensor) for name, tensor in read_weights(folder, card).items()}, folder)
     return TorchEngine(model, device=device, precision=precision)
+
+
+def _check_normalisation(card: Card, mean: Sequence[float], std: Sequence[float], folder: Path) -> None:
+    """The numbers live in the network's code; weights that were learnt under others would give wrong answers quietly.
+
+    A card without them is taken at its word.
+    """
+    for name, ours in (("mean", mean), ("std", std)):
+        if name not in card.normalisation:
+            continue
+        stated = card.normalisation[name]
+        same = isinstance(stated, list | tuple) and len(stated) == len(ours)
+        if not same or not all(_is_close(one, other) for one, other in zip(stated, ours, strict=True)):
+            raise DetectorFormatError(
+                f"{folder}: the card's normalisation has {name} {stated}, this version's network has {list(ours)}"
+            )
+
+
+def _is_close(stated: object, ours: float) -> bool:
+    return isinstance(stated, int | float) and abs(stated - ours) <= NORMALISATION_TOLERANCE
 
 
 def _load_state(model: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:

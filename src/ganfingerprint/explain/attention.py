@@ -15,10 +15,10 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.errors import UsageError
 from ganfingerprint.explain.gradcam import WINDOWS_AT_ONCE, evaluating, on_device, torch_model
 from ganfingerprint.explain.overlay import SCALE, Panel, draw_scale, heat_panel, with_panels
-from ganfingerprint.explain.stitch import BoolArray, lay_on_picture
+from ganfingerprint.explain.stitch import lay_on_picture
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.layers import FingerprintBlock, SelfAttention
-from ganfingerprint.types import Float32Array, Image, UInt8Array
+from ganfingerprint.types import BoolArray, Float32Array, Image, UInt8Array
 from ganfingerprint.windows import cut_windows
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from torch import nn
 from ganfingerprint.detector import Detector
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import UsageError
-from ganfingerprint.explain.stitch import BoolArray, lay_on_picture
-from ganfingerprint.types import Float32Array, Image, Label, Prediction, UInt8Array, Verdict
+from ganfingerprint.explain.stitch import lay_on_picture
+from ganfingerprint.types import BoolArray, Float32Array, Image, Label, Prediction, UInt8Array, Verdict
 from ganfingerprint.windows import cut_windows
 
 WINDOWS_AT_ONCE = 8

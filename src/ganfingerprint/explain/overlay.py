@@ -25,13 +25,12 @@ from ganfingerprint.explain.sheet import (
     reduce_pixels,
     text_width,
 )
-from ganfingerprint.types import Float32Array, Image, Label, Prediction, UInt8Array, Verdict
+from ganfingerprint.types import BoolArray, Float32Array, Image, Label, Prediction, UInt8Array, Verdict
 
 if TYPE_CHECKING:  # the maps need torch, drawing them does not
     from matplotlib.figure import Figure
 
     from ganfingerprint.explain.gradcam import HeatMap
-    from ganfingerprint.explain.stitch import BoolArray
 
 FADE = 0.3  # below this heat the colour fades out, so that faint noise does not tint the whole picture
 MARGIN, GAP, NARROWEST = 24, 16, 640  # pixels on the sheet

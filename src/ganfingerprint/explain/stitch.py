@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from ganfingerprint.types import Float32Array, Int32Array
-
-BoolArray = NDArray[np.bool_]
+from ganfingerprint.types import BoolArray, Float32Array, Int32Array
 
 
 def lay_on_picture(maps: torch.Tensor, boxes: Int32Array, *, height: int, width: int) -> tuple[Float32Array, BoolArray]:

@@ -1,19 +1,30 @@
-"""A network's weights in the form in which a detector stores them."""
+"""A network's weights and settings in the form in which a detector stores them."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganfingerprint.artifact import Int8Tensor
+from ganfingerprint.config import NetworkConfig, to_mapping
 from ganfingerprint.network.backbones import BACKBONES
 from ganfingerprint.network.clip_weights import clip_int8_tensors
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.pretrained import find_packaged
 
 _INT8_BACKBONE = "clip-vit-b16"
+
+
+def stored_architecture(config: NetworkConfig) -> dict[str, Any]:
+    """The settings for a card, with nothing left open: a later version may have other taps of its own.
+
+    Where the backbone's weights once came from is no part of it: they ride along.
+    """
+    taps = config.taps or BACKBONES[config.backbone].taps
+    return to_mapping(dataclasses.replace(config, taps=taps, pretrained="none"))
 
 
 def stored_state(model: FingerprintNet, backbone: str) -> dict[str, NDArray[Any] | Int8Tensor]:

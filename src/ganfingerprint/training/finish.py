@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ganfingerprint.artifact import Card, write_detector
-from ganfingerprint.calibrate import Calibration, fit_calibration
-from ganfingerprint.catalog import PROXY_FAMILY, Sample
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.catalog import Sample
 from ganfingerprint.config import to_mapping
 from ganfingerprint.detector import Detector
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.canvas import save_figure
+from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, fitting_rows, judged_under, named
 from ganfingerprint.evaluation.metrics import compute_metrics
 from ganfingerprint.evaluation.plots import plot_training_curves
+from ganfingerprint.evaluation.protocol import ScoreTable, score_table
 from ganfingerprint.network.backbones import BACKBONES
-from ganfingerprint.network.storage import stored_state
-from ganfingerprint.training.dataset import Loaders
+from ganfingerprint.network.storage import stored_architecture, stored_state
+from ganfingerprint.training.dataset import Loaders, judged_samples
 from ganfingerprint.training.loop import Report, Trainer
-from ganfingerprint.types import Float64Array, Prediction
+from ganfingerprint.types import Answer
 
 _LICENCE = "Apache-2.0 for the weights learnt here; the pictures they were learnt from keep theirs"
 
@@ -34,14 +33,17 @@ _LICENCE = "Apache-2.0 for the weights learnt here; the pictures they were learn
 def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
     """Write `detector/` into the run's folder, and the results and curves beside it; returns the detector's folder.
 
-    Thresholds and calibration are fitted on the validation pictures without proxies: an enlarged photograph is not
-    what a verdict is about.
+    Thresholds and calibration are fitted to the validation pictures, see `ganfingerprint.evaluation.fit`.
+
+    Raises:
+        TrainingError: none of them can be read.
+        DataError: those that can be read are of one class.
     """
     trainer.load_weights("best")
     config, model, tracker = trainer.config, trainer.model, trainer.tracker
     model.eval()
     card = Card(
-        architecture=to_mapping(config.network),
+        architecture=stored_architecture(config.network),
         window=to_mapping(config.window),
         calibration=Calibration.unfitted().to_mapping(),
         normalisation={"mean": list(model.backbone.mean), "std": list(model.backbone.std)},
@@ -53,16 +55,10 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
     with trainer.average.applied(model) if trainer.average is not None else nullcontext():
         engine = TorchEngine(model, device=str(trainer.compute.device))
         detector = Detector(engine=engine, card=card)
-        samples = [sample for sample in loaders.catalog.split("validation") if sample.family != PROXY_FAMILY]
-        scores, fake, groups = score_samples(detector, samples, report)
-        calibration = fit_calibration(
-            scores,
-            fake,
-            groups=groups,
-            false_alarm_rate=config.calibration.false_alarm_rate,
-            miss_rate=config.calibration.miss_rate,
-        )
-        figures = {"validation (chose checkpoint, calibration and thresholds)": _figures(scores, fake, calibration)}
+        table = score_samples(detector, judged_samples(loaders.catalog), loaders.catalog.root, report)
+        rates = config.calibration
+        calibration = fit_table(table, false_alarm_rate=rates.false_alarm_rate, miss_rate=rates.miss_rate)
+        figures = {named(FITTING_SPLIT, CHOSE_ALL): _figures(judged_under(table, calibration))}
         folder = tracker.folder / "detector"
         card = card.replaced(calibration=calibration.to_mapping(), figures=figures)
         write_detector(folder, stored_state(model, config.network.backbone), card)
@@ -72,25 +68,23 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
     return folder
 
 
-def score_samples(
-    detector: Detector, samples: Sequence[Sample], report: Report
-) -> tuple[Float64Array, NDArray[np.bool_], list[str]]:
-    """Pooled raw scores [n], truth [n] and groups of the samples that can be read.
+def score_samples(detector: Detector, samples: Sequence[Sample], root: Path, report: Report) -> ScoreTable:
+    """The scores of the samples below `root`; one that cannot be read is a row with its error.
 
     Raises:
         TrainingError: none can be read.
     """
-    scores, fake, groups = [], [], []
-    answers = detector.predict_many([sample.path for sample in samples])
-    for done, (sample, answer) in enumerate(zip(samples, answers, strict=True), start=1):
-        report("calibration", done, len(samples), float("nan"), 0.0)
-        if isinstance(answer, Prediction):
-            scores.append(answer.logit)
-            fake.append(sample.is_fake)
-            groups.append(sample.group)
-    if not scores:
+
+    def counted() -> Iterator[Answer]:
+        answers = detector.predict_many([sample.path for sample in samples])
+        for done, answer in enumerate(answers, start=1):
+            report("calibration", done, len(samples), float("nan"), 0.0)
+            yield answer
+
+    table = score_table(samples, counted(), root)
+    if not table.judged.any():
         raise TrainingError("no validation picture can be read")
-    return np.array(scores), np.array(fake), groups
+    return table
 
 
 def _draw_curves(history: list[dict[str, float]], path: Path) -> None:
@@ -104,8 +98,9 @@ def _draw_curves(history: list[dict[str, float]], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _figures(scores: Float64Array, fake: NDArray[np.bool_], calibration: Calibration) -> dict[str, Any]:
-    metrics = compute_metrics(fake, calibration.prob_fake(scores))
+def _figures(table: ScoreTable) -> dict[str, Any]:
+    rows = fitting_rows(table)
+    metrics = compute_metrics(rows.is_fake, rows.prob_fake)
     return {name: {"value": value} for name, value in asdict(metrics).items()}
 
 

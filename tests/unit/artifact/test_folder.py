@@ -195,7 +195,7 @@ def test_no_detector_is_said_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["best.pth", "model.PT", "last.ckpt", "m.pkl"])
-def test_published_fault_18_a_pickle_is_never_opened(tmp_path: Path, name: str) -> None:
+def test_published_error_18_a_pickle_is_never_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
     for place in (tmp_path / name, tmp_path):
         with pytest.raises(DetectorFormatError, match="ganfingerprint import-checkpoint"):
@@ -251,3 +251,11 @@ def test_detectors_on_one_frozen_backbone_share_its_files(tmp_path: Path) -> Non
     assert len(one) == 3
     assert one[:2] == two[:2]
     assert one[2] != two[2]
+
+
+def test_a_card_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    written = write_detector(tmp_path / "d", tensors(), card())
+    with pytest.raises(UnicodeEncodeError):
+        write_card(tmp_path / "d", written.replaced(name="half a letter: \udc80"))
+    assert read_card(tmp_path / "d") == written
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["card.json", "model.safetensors"]

@@ -14,16 +14,14 @@ from ganfingerprint.errors import DetectorError
 CARD = Card(architecture={}, window={}, calibration={})
 
 
-def test_half_precision_is_stored_where_asked_and_opened_to_float32(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    state = {name: generator.normal(size=(8, 3, 3, 3)).astype(np.float32) for name in ("conv.weight", "conv.bias")}
-    full = write_detector(tmp_path / "full", state, CARD)
-    half = write_detector(tmp_path / "half", state, CARD, float16=["conv.weight"])
-    assert half.weights[0].bytes < full.weights[0].bytes
-    read = read_weights(tmp_path / "half", half)
-    assert read["conv.weight"].dtype == np.float32
-    assert np.array_equal(read["conv.weight"], state["conv.weight"].astype(np.float16).astype(np.float32))
-    assert np.array_equal(read["conv.bias"], state["conv.bias"])
+def test_half_precision_is_opened_to_float32(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float16)
+    written = write_detector(tmp_path / "d", {"w": values}, CARD)
+    assert written.weights[0].bytes < values.size * 4
+    opened = read_weights(tmp_path / "d", written)["w"]
+    assert opened.dtype == np.float32
+    assert opened.flags.writeable
+    assert np.array_equal(opened, values.astype(np.float32))
 
 
 def int8_tensor(axis: int = 0, *, zero: bool = True, per_channel: bool = True) -> Int8Tensor:
@@ -89,8 +87,6 @@ def test_the_limit_holds_for_many_small_tensors_with_long_names(tmp_path: Path, 
         ({"big": np.zeros(1000, np.float32)}, {"shard_bytes": 2000}, "tensor big .* does not fit"),
         ({"a::int8": np.zeros(2, np.int8)}, {}, "'::' in a name"),
         ({"w": np.array([np.nan], np.float32)}, {}, "tensor w holds NaN"),
-        ({"w": np.array([1e6], np.float32)}, {"float16": ["w"]}, "beyond ±65504"),
-        ({"w": np.zeros(2, np.float32)}, {"float16": ["v"]}, "not there: v"),
         ({"w": np.zeros(2, np.complex64)}, {}, "complex64 cannot be stored"),
         ({"w": np.array([{}], dtype=object)}, {}, "object cannot be stored"),
     ],

@@ -58,22 +58,44 @@ def test_a_probability_of_exactly_zero_is_an_answer() -> None:
     "rows",
     [
         [],
-        [row(Label.REAL, REAL, 0.1)],
-        [row(Label.FAKE, FAKE, 0.9), row(None, REAL, 0.1)],
-        [row(Label.FAKE, FAKE, 0.9), row(Label.REAL, None, None)],  # the only photograph could not be read
+        [row(None, REAL, 0.1)],
+        [row(Label.REAL, None, None), row(Label.FAKE, None, None)],  # neither could be read
     ],
 )
-def test_without_an_answer_for_each_class_there_is_nothing_to_measure(rows: list[Row]) -> None:
+def test_without_an_answer_of_known_truth_there_is_nothing_to_measure(rows: list[Row]) -> None:
     assert measure(rows) is None
 
 
-def test_what_is_printed_are_the_counts_and_the_figures() -> None:
+@pytest.mark.parametrize(
+    ("truth", "figure", "words"),
+    [
+        (Label.FAKE, "recall", "At P(fake) = 0.5: recall 0.667"),
+        (Label.REAL, "false_alarm_rate", "At P(fake) = 0.5: false alarm rate 0.667"),
+    ],
+)
+def test_one_class_alone_has_its_counts_and_its_one_figure(truth: Label, figure: str, words: str) -> None:
+    unread = row(Label.REAL if truth is Label.FAKE else Label.FAKE, None, None)  # the only other one
+    rows = [row(truth, FAKE, 0.9), row(truth, UNCERTAIN, 0.7), row(truth, REAL, 0.2), unread, row(None, FAKE, 0.9)]
+    accuracy = measure(rows)
+    assert accuracy is not None
+    assert accuracy.verdicts[truth] == {"real": 1, "uncertain": 1, "fake": 1}
+    assert accuracy.metrics.keys() == {"n_real", "n_fake", "threshold", figure}
+    assert accuracy.metrics[figure] == pytest.approx(2 / 3)
+    assert printed(accuracy)[-1] == words
+
+
+def printed(accuracy: Accuracy) -> list[str]:
     console = Console(file=io.StringIO(), width=100)
-    print_accuracy(known(), console)
+    print_accuracy(accuracy, console)
     assert isinstance(console.file, io.StringIO)
-    lines = console.file.getvalue().splitlines()
+    return console.file.getvalue().splitlines()
+
+
+def test_what_is_printed_are_the_counts_and_the_figures() -> None:
+    lines = printed(known())
     assert lines[1].split() == ["truth", "\\", "verdict", "real", "uncertain", "fake"]
     assert lines[2].split() == ["real", "1", "1", "0"]
     assert lines[3].split() == ["fake", "1", "0", "2"]
     assert "AUC 0.833" in lines[4]
+    assert "false alarm" not in lines[4]
     assert not any(math.isnan(value) for value in known().metrics.values() if value is not None)

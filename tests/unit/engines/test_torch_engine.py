@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_windows_go_through_in_sub_batches_of_at_most_32(net: SmallNet, n: int, 
     assert (outputs.logits.dtype, outputs.embeddings.dtype) == (np.float32, np.float32)
 
 
-def test_published_fault_2_a_batch_of_one_is_like_any_other(net: SmallNet) -> None:
+def test_published_error_02_a_batch_of_one_is_like_any_other(net: SmallNet) -> None:
     windows = noise(40)
     engine = torch_engine.TorchEngine(net)
     together = engine.run(windows)
@@ -82,7 +83,7 @@ def test_windows_that_may_not_be_written_are_read(net: SmallNet) -> None:
     assert len(torch_engine.TorchEngine(net).run(windows[:, ::-1]).logits) == 2
 
 
-def test_published_fault_17_half_precision_is_only_taken_when_asked_for(net: SmallNet) -> None:
+def test_published_error_17_half_precision_is_only_taken_when_asked_for(net: SmallNet) -> None:
     full, half = (
         torch_engine.TorchEngine(net).run(noise(3)),
         torch_engine.TorchEngine(net, precision="bf16").run(noise(3)),
@@ -112,6 +113,45 @@ def test_what_is_not_uint8_windows_is_refused(net: SmallNet, windows: Any) -> No
 def test_a_device_or_precision_that_there_is_not_is_said(net: SmallNet, options: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         torch_engine.TorchEngine(net, **options)
+
+
+ARITHMETIC = (
+    "import torch\n"
+    "from ganfingerprint.engines.torch_engine import TorchEngine, require_full_precision\n"
+    "cudnn = torch.backends.cudnn\n"
+    "cudnn.deterministic, cudnn.allow_tf32 = True, True\n"
+    "torch.set_float32_matmul_precision('high')\n"
+    "{change}\n"
+    "print(cudnn.enabled, cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision())\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("require_full_precision()", "True True False highest"),
+        ("TorchEngine(torch.nn.Identity(), device='cpu')", "True True True high"),  # TF32 is of CUDA alone
+    ],
+)
+def test_full_precision_turns_off_tf32_and_nothing_else(change: str, expected: str) -> None:
+    program = ARITHMETIC.format(change=change)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.gpu
+def test_on_cuda_fp32_is_full_fp32_with_cudnn_and_equals_the_cpu() -> None:
+    torch.manual_seed(0)
+    net, windows = SmallNet().eval(), noise(40, 64)
+    on_cpu = torch_engine.TorchEngine(net).run(windows)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=True):  # puts back what the engine changes
+        engine = torch_engine.TorchEngine(net, device="cuda")
+        on_cuda = engine.run(windows)
+        assert torch.backends.cudnn.enabled
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert on_cuda.logits == pytest.approx(on_cpu.logits, abs=1e-5)
+    assert on_cuda.embeddings == pytest.approx(on_cpu.embeddings, abs=1e-5)
 
 
 def test_auto_takes_a_device_that_is_there() -> None:
@@ -159,6 +199,30 @@ def test_a_network_that_was_written_gives_the_same_logits_when_read(folder: Path
     with torch.inference_mode():
         others = random_network(2).outputs(torch.tensor(windows))[0]
     assert not np.allclose(outputs.logits, others.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({}, None),
+        ({"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.2250000001]}, None),
+        ({"mean": [0.5, 0.5, 0.5], "std": [0.229, 0.224, 0.225]}, "normalisation has mean"),
+        ({"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.22501]}, "normalisation has std"),
+        ({"mean": [0.485, 0.456]}, "normalisation has mean"),
+        ({"mean": 0.485}, "normalisation has mean"),
+        ({"mean": ["0.485", None, 0.406]}, "normalisation has mean"),
+        ({"mean": [math.nan, 0.456, 0.406]}, "normalisation has mean"),
+    ],
+)
+def test_a_card_of_another_normalisation_is_refused(folder: Path, stated: dict[str, Any], message: str | None) -> None:
+    from ganfingerprint.artifact import read_card
+
+    card = read_card(folder).replaced(normalisation=stated)
+    if message is None:
+        assert load_engine("torch", folder, card, device="cpu").run(noise(1, 96)).logits.shape == (1,)
+    else:
+        with pytest.raises(DetectorFormatError, match=message):
+            load_engine("torch", folder, card, device="cpu")
 
 
 def test_weights_that_leave_a_layer_random_are_refused(tmp_path: Path) -> None:

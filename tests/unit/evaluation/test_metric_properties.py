@@ -162,7 +162,9 @@ def test_cllr_of_probabilities_is_that_of_their_evidence(rows: list[tuple[bool, 
 
 @QUICK
 @given(BOTH, st.floats(0.01, 0.5))
-def test_6_6_no_constant_beats_a_detector_that_finds_a_fake(rows: list[tuple[bool, int]], rate: float) -> None:
+def test_published_error_06_no_constant_beats_a_detector_that_finds_a_fake(
+    rows: list[tuple[bool, int]], rate: float
+) -> None:
     """Whatever the mix of classes: at the operating threshold a constant finds nothing."""
     fake, scores = columns(rows)
     if metrics.tpr_at_fpr(fake, scores, rate) <= rate or metrics.auc(fake, scores) < 0.5:

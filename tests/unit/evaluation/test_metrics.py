@@ -261,7 +261,7 @@ def test_raw_scores_have_no_calibration_figures_and_nan_is_none_in_json() -> Non
 
 @pytest.mark.parametrize("n_fake", [5, 50, 95])
 @pytest.mark.parametrize("constant", [-7.0, 0.0, 7.0])
-def test_6_6_a_constant_answer_cannot_win_the_selection(n_fake: int, constant: float) -> None:
+def test_published_error_06_a_constant_answer_cannot_win_the_selection(n_fake: int, constant: float) -> None:
     """Published code: recall was that of photographs, and a network that always says real scored .867."""
     fake = np.arange(100) < n_fake
     score = metrics.selection_score(fake, np.full(100, constant), ScoreConfig())

@@ -105,7 +105,7 @@ def test_axes_say_what_they_show_in_words() -> None:
     assert f"recall {metrics.tpr_at_fpr(fake, probs, 0.05):.2f} at 5 % false alarms" in text
 
 
-def test_6_12_the_area_of_the_roc_curve_needs_no_trapz() -> None:
+def test_published_error_12_the_area_of_the_roc_curve_needs_no_trapz() -> None:
     """Published code: the figure called np.trapz, which numpy 2 no longer has."""
     fake, probs = scored(1.0)
     assert not hasattr(np, "trapz")

@@ -129,10 +129,10 @@ def test_a_training_network_stays_in_training_with_its_statistics(pixels: UInt8A
         (True, False, ["self-attention received, 1 = even: "]),
     ],
 )
-def test_the_figure_shows_a_panel_for_each_attention_that_there_is(
+def test_published_error_09_the_figure_shows_a_panel_for_each_attention_that_there_is(
     attention: bool, fingerprint_block: bool, captions: list[str]
 ) -> None:
-    """DESIGN 6.9: the published function calls a method that does not exist."""
+    """The published function calls a method that does not exist."""
     shown = network_with(attention=attention, fingerprint_block=fingerprint_block)
     figure = visualize_attention_maps(detector_of(shown), picture(150, 110))
     said = "\n".join(text.get_text() for text in figure.texts)

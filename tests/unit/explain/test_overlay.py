@@ -267,8 +267,8 @@ def test_letters_the_font_lacks_become_white_squares() -> None:
     assert printable("aé価\n.jpg") == "aé□□.jpg"
 
 
-def test_a_jpg_and_a_png_of_one_stem_do_not_overwrite_each_other() -> None:
-    """DESIGN 6.16: the published code writes both to one file."""
+def test_published_error_16_a_jpg_and_a_png_of_one_stem_do_not_overwrite_each_other() -> None:
+    """The published code writes both to one file."""
     taken: set[str] = set()
     sources = ["a.jpg", "a.png", "x/a.jpg", "y\\a.jpg", "A.JPG", "a.jpg-2", "a", "", "..", "a.jpg"]
     names = [result_name(source, taken) for source in sources]

@@ -185,7 +185,7 @@ def test_a_broken_file_is_a_configuration_error(tmp_path: Path, name: str) -> No
         build_backbone(SMALL, pretrained=str(tmp_path / name))
 
 
-def test_a_pickle_that_carries_code_is_not_run(tmp_path: Path) -> None:
+def test_published_error_18_a_pickle_that_carries_code_is_not_run(tmp_path: Path) -> None:
     torch.save({"path": Path("x")}, tmp_path / "w.pth")  # an object, where weights have tensors only
     with pytest.raises(ConfigError, match="cannot be read as weights"):
         read_state(tmp_path / "w.pth")

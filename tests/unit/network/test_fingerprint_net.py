@@ -68,7 +68,7 @@ def test_the_reference_network_has_the_stages_of_the_document(reference):
 
 @pytest.mark.parametrize("side", [96, 100, 128, 160, 256])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_any_window_and_any_batch_give_one_logit_a_window(side, batch):
+def test_published_error_02_any_window_and_any_batch_give_one_logit_a_window(side, batch):
     net = tiny_net().eval()
     logits, embeddings = net.outputs(windows(batch, side))
     assert logits.shape == net(windows(batch, side)).shape == (batch,)
@@ -117,7 +117,7 @@ def test_the_classifier_adds_the_embedding_again_after_its_second_layer():
 # What the published code got wrong, and must not return.
 
 
-def test_new_layers_are_initialised_and_the_weights_of_the_backbone_are_untouched():
+def test_published_error_01_new_layers_are_initialised_and_the_weights_of_the_backbone_are_untouched():
     before = {name: value.clone() for name, value in tiny_backbone().state_dict().items()}
     net = tiny_net()
     for name, value in before.items():
@@ -154,7 +154,7 @@ def test_without_a_generator_the_state_of_torch_decides():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_fingerprint_distance_is_zero_for_equal_windows_in_any_mode(training):
+def test_published_error_09_fingerprint_distance_is_zero_for_equal_windows_in_any_mode(training):
     net = tiny_net().train(training)
     distance = net.fingerprint_distance(windows(3), windows(3))
     assert distance.shape == (3,)
@@ -162,7 +162,7 @@ def test_fingerprint_distance_is_zero_for_equal_windows_in_any_mode(training):
     assert net.training is training
 
 
-def test_fingerprint_distance_is_one_minus_the_cosine_pair_by_pair():
+def test_published_error_09_fingerprint_distance_is_one_minus_the_cosine_pair_by_pair():
     net = tiny_net().eval()
     first, second = windows(3), windows(3, seed=9)
     with torch.no_grad():

@@ -68,7 +68,7 @@ def test_a_gradient_reaches_every_weight_of_the_encoder_and_the_pixels():
     assert x.grad.abs().max() > 0
 
 
-def test_every_cell_of_the_spectrum_counts_and_not_one_in_eight():
+def test_published_error_10_every_cell_of_the_spectrum_counts_and_not_one_in_eight():
     built, seen = encoder().eval(), []
     built.conv3.register_forward_hook(lambda module, args, output: seen.append(output))
     result = built(drawn(1, 3, 256, 256), (8, 8))

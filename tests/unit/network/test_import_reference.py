@@ -257,7 +257,7 @@ class Harmful:
         return (Path.touch, (self.victim,))
 
 
-def test_a_file_that_needs_code_to_be_read_is_refused_and_the_code_not_run(tmp_path):
+def test_published_error_18_a_file_that_needs_code_to_be_read_is_refused_and_the_code_not_run(tmp_path):
     path = saved({"model_state_dict": {"w": torch.ones(1)}, "extra": Harmful(tmp_path / "touched")}, tmp_path)
     with pytest.raises(DetectorFormatError, match="without running code from it"):
         read_reference_checkpoint(path)

@@ -122,7 +122,7 @@ def test_the_high_pass_removes_what_is_flat_and_keeps_what_alternates():
     torch.testing.assert_close(inner, board[1:-1, 1:-1] * (1 - 1 / 9))
 
 
-def test_the_branches_of_frequency_awareness_share_convolutions_and_not_batch_norms():
+def test_published_error_11_the_branches_of_frequency_awareness_share_convolutions_and_not_batch_norms():
     layer = started(FrequencyAwareness(8, 8)).train()
     x = drawn(4, 8, 6, 6) + 5.0  # a level that the high-pass takes away
     layer(x)

@@ -71,7 +71,7 @@ def test_a_part_never_counts_as_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["torch", "pickle"])
-def test_a_checkpoint_that_holds_code_is_refused_and_not_run(tmp_path: Path, how: str) -> None:
+def test_published_error_18_a_checkpoint_that_holds_code_is_refused_and_not_run(tmp_path: Path, how: str) -> None:
     """The published code loads with `weights_only=False`, which runs whatever the file says."""
     path, mark = tmp_path / "last.pt", tmp_path / "mark"
     content = {"format": FORMAT, "model": Bomb(mark)}
@@ -113,7 +113,7 @@ def next_draws() -> list[float]:
     return [random.gauss(0, 1), random.random(), float(np.random.normal()), np.random.rand(), torch.rand(()).item()]
 
 
-def test_the_random_state_in_a_checkpoint_gives_the_same_next_draws(tmp_path: Path) -> None:
+def test_published_error_19_the_random_state_in_a_checkpoint_gives_the_same_next_draws(tmp_path: Path) -> None:
     own = get_random_state()
     try:
         next_draws()  # leaves half of a Gaussian pair waiting in Python and in numpy

@@ -93,7 +93,9 @@ def test_a_plain_index_is_seeded_by_the_dataset(drawn_root: Path) -> None:
     assert not np.array_equal(one, other)
 
 
-def test_one_corrupt_file_does_not_stop_a_batch(broken_root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_published_error_15_one_corrupt_file_does_not_stop_a_batch(
+    broken_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     samples = train_samples(broken_root)
     bad = {i for i, sample in enumerate(samples) if sample.path.name in ("03.png", "05.png") and i in (3, 13)}
     dataset = DeepfakeDataset(samples, CenterWindow(96))
@@ -175,9 +177,9 @@ def test_an_epoch_is_as_long_as_the_training_set_if_nothing_is_said(drawn_root: 
 def test_a_skipped_epoch_continues_with_the_very_batches_it_would_have_had(drawn_root: Path) -> None:
     source = LiveBatches(get_dataloaders(config(drawn_root)))
     whole = list(source.epoch(2))
-    assert source.steps == len(whole) == 3
+    assert source.steps == len(whole) == 2
     assert_same(list(source.epoch(2, skip=1)), whole[1:])
-    assert list(source.epoch(2, skip=3)) == []
+    assert list(source.epoch(2, skip=2)) == []
     assert_same(list(source.epoch(2)), whole)
 
 

@@ -127,7 +127,7 @@ def test_the_average_of_weights_survives_a_stop(drawn_root: Path, tmp_path: Path
     assert_equal_weights(one["mean"], two["mean"])
 
 
-def test_a_resumed_run_keeps_its_best_score_and_its_table_of_epochs(unbroken: TrainResult) -> None:
+def test_published_error_19_a_resumed_run_keeps_its_best_score_and_its_table_of_epochs(unbroken: TrainResult) -> None:
     state = load_checkpoint(unbroken.run / "checkpoints" / "last.pt")
     assert [row["epoch"] for row in state["progress"]["history"]] == [1, 2, 3]
     best = max(state["progress"]["history"], key=lambda row: (row["val_score"], -row["val_loss"]))
@@ -264,8 +264,8 @@ def test_resuming_from_something_else_is_explained(tmp_path: Path) -> None:
 
 def test_the_trace_in_drawn_pictures_is_learnt(drawn_root: Path, tmp_path: Path) -> None:
     """The loop as a whole learns: after a few epochs fakes with a clear trace score above photographs."""
-    more = ("network.backbone=resnet18", "network.dropout=0", "optim.lr=3e-4", "optim.epochs=4", "augment.strength=0")
-    result = train(tiny(drawn_root, tmp_path, *more))
+    net = ("network.backbone=resnet18", "network.dropout=0", "augment.strength=0", "data.balance_power=1")
+    result = train(tiny(drawn_root, tmp_path, *net, "optim.epoch_samples=32", "optim.epochs=5", "optim.lr=3e-4"))
     assert result.detector is not None
     detector = Detector.from_pretrained(result.detector)
     logits = {

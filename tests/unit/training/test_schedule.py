@@ -28,7 +28,7 @@ def rates(warmup_steps: int, total_steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("warmup_steps", [0, 1, 5, 20])
-def test_the_first_step_already_learns(warmup_steps: int) -> None:
+def test_published_error_07_the_first_step_already_learns(warmup_steps: int) -> None:
     """In the published code the factor was 0 for the whole first epoch: nothing was learnt."""
     assert lr_factor(0, warmup_steps=warmup_steps, total_steps=100) == pytest.approx(1 / (warmup_steps + 1))
 

@@ -1,0 +1,78 @@
+"""Calibration and thresholds from a table of scores: the one rule by which a detector's verdicts are chosen.
+
+Proxies are left out: an enlarged photograph is not what a verdict is about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ganfingerprint.calibrate import Calibration, fit_calibration
+from ganfingerprint.evaluation.measure import Evaluation, measure
+from ganfingerprint.evaluation.protocol import ScoreTable
+
+FITTING_SPLIT = "validation"
+CHOSE_VERDICTS = "chose calibration and thresholds"
+CHOSE_ALL = "chose checkpoint, calibration and thresholds"
+
+
+def fitting_rows(table: ScoreTable) -> ScoreTable:
+    """The pictures that a calibration is fitted to: those that could be read, without proxies."""
+    return table.select(table.judged & ~table.is_proxy)
+
+
+def fit_table(table: ScoreTable, *, false_alarm_rate: float, miss_rate: float) -> Calibration:
+    """The calibration of a table's raw scores, with thresholds for these two error rates.
+
+    Raises:
+        DataError: a class is missing, or a rate is not in 0..1.
+    """
+    rows = fitting_rows(table)
+    return fit_calibration(
+        rows.logit,
+        rows.is_fake,
+        groups=rows.group.tolist(),
+        false_alarm_rate=false_alarm_rate,
+        miss_rate=miss_rate,
+    )
+
+
+def judged_under(table: ScoreTable, calibration: Calibration) -> ScoreTable:
+    """The same pictures and raw scores with the probabilities, evidence and verdicts of this calibration."""
+    verdicts = [calibration.verdict(score).value for score in table.logit]
+    return dataclasses.replace(
+        table,
+        prob_fake=calibration.prob_fake(table.logit),
+        log10_lr=calibration.log10_lr(table.logit),
+        verdict=np.where(table.judged, verdicts, ""),
+    )
+
+
+def evaluated_under(
+    evaluation: Evaluation, calibration: Calibration, *, detector_id: str, by: Sequence[str]
+) -> Evaluation:
+    """The evaluation as it would be with a calibration that was fitted to it; its split says so from now on.
+
+    Args:
+        evaluation: what the calibration was fitted to.
+        calibration: the new one.
+        detector_id: of the detector with that calibration.
+        by: groupings that get figures of their own.
+    """
+    table = judged_under(evaluation.table, calibration)
+    facts = dataclasses.replace(
+        evaluation.facts,
+        detector_id=detector_id,
+        calibration=calibration.to_mapping(),
+        split=named(evaluation.facts.split, CHOSE_VERDICTS),
+    )
+    found = measure(table, by=by, seed=facts.seed, samples=facts.samples)
+    return Evaluation(facts=facts, table=table, measurement=found)
+
+
+def named(split: str, chose: str) -> str:
+    """The name of a split in results, where the split has had a part in what is measured on it."""
+    return f"{split} ({chose})"
