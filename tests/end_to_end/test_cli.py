@@ -54,7 +54,7 @@ def judge(run: Run, detector: Path) -> Run:
 
 def draw(path: Path, brightness: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    PilImage.fromarray(np.full((100, 120, 3), brightness, np.uint8)).save(path)
+    PilImage.fromarray(np.full((100, 140, 3), brightness, np.uint8)).save(path)
     return path
 
 
