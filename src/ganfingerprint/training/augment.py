@@ -105,7 +105,8 @@ class CenterWindow:
     def __call__(self, pixels: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         """A window [size, size, 3]."""
         policy = WindowConfig(size=self.size, placement="center", count=1)
-        return cut_windows(pixels, policy).pixels[0]
+        window: UInt8Array = cut_windows(pixels, policy).pixels[0]
+        return window
 
 
 @dataclass(frozen=True, slots=True)
