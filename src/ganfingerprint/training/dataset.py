@@ -148,11 +148,11 @@ def judged_samples(catalog: Catalog) -> tuple[Sample, ...]:
 
 
 def shared_groups(catalog: Catalog) -> list[str]:
-    """Groups with pictures in more than one split: what was learnt would then be judged by what was learnt from."""
+    """Groups of train or validation that are in another split too: what learnt or chose would then be the judge."""
     splits: dict[str, set[str]] = {}
     for sample in catalog.samples:
         splits.setdefault(sample.group, set()).add(sample.split)
-    return sorted(group for group, found in splits.items() if len(found) > 1)
+    return sorted(group for group, found in splits.items() if len(found) > 1 and found & {"train", "validation"})
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganfingerprint.catalog import Sample, read_catalog
+from ganfingerprint.catalog import Catalog, Sample, read_catalog
 from ganfingerprint.config import TrainConfig, load_config
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import DataError
@@ -23,6 +23,7 @@ from ganfingerprint.training.dataset import (
     collate,
     get_dataloaders,
     get_dataset_stats,
+    shared_groups,
 )
 from ganfingerprint.training.sampling import Draw
 from ganfingerprint.training.transforms import get_transforms
@@ -238,3 +239,13 @@ def test_statistics_read_as_lines_for_a_person(drawn_root: Path) -> None:
     lines = get_dataset_stats(read_catalog(drawn_root)).splitlines()
     assert lines[0] == f"32 labelled pictures in {drawn_root} (reference layout)"
     assert lines[2] == "  train: 8 real, 8 fake; 1 generators, 1 photo sources"
+
+
+def test_a_group_that_learns_and_judges_is_named(drawn_root: Path) -> None:
+    def sample(split: str, group: str) -> Sample:
+        return Sample(path=Path("a.png"), label=Label.REAL, split=split, group=group)
+
+    pairs = [("train", "a"), ("test", "a"), ("validation", "b"), ("native", "b"), ("test", "c"), ("native", "c")]
+    catalog = Catalog(root=drawn_root, layout="manifest", samples=tuple(sample(*pair) for pair in pairs))
+    assert shared_groups(catalog) == ["a", "b"]
+    assert shared_groups(read_catalog(drawn_root)) == []
