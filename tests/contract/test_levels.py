@@ -13,6 +13,7 @@ PACKAGE = "ganfingerprint"
 # A module imports only from a lower level or from its own folder. The name is the first one below the package.
 LEVELS: dict[str, float] = {
     "errors": 0.0,
+    "atomic": 0.0,
     "types": 0.0,
     "config": 1.0,
     "colour": 2.0,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ganfingerprint.artifact.card import FORMAT_VERSION, Card, WeightFile, card_text, parse_card
 from ganfingerprint.artifact.tensors import Array, Int8Tensor, opened_form, pack, stored_form, unpack
+from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import DetectorDamagedError, DetectorError, DetectorFormatError, DetectorMissingError
 
 CARD_NAME = "card.json"
@@ -73,13 +74,8 @@ def write_card(folder: Path, card: Card) -> None:
     """
     if read_card(folder).weights != card.weights:
         raise DetectorError(f"{folder}: a card can only be replaced by one of the same weights")
-    target = folder.resolve() / CARD_NAME
-    beside = _beside(target, "new")
-    try:
+    with replacing(folder.resolve() / CARD_NAME) as beside:
         beside.write_text(card_text(card), encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_card(folder: Path) -> Card:

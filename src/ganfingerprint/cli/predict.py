@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import true_label
 from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
 from ganfingerprint.cli.exit_codes import ExitCode
@@ -173,7 +174,6 @@ def _identity(judge: Detector) -> dict[str, str]:
 
 
 def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_dir: Path, *, listed: int) -> None:
-    from ganfingerprint.evaluation.protocol import replacing
 
     with (
         replacing(output_dir / "predictions.csv") as beside,

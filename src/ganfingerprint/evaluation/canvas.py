@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import MissingExtraError
-from ganfingerprint.evaluation.protocol import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import InputError
 from ganfingerprint.evaluation import plots
@@ -21,7 +22,7 @@ from ganfingerprint.evaluation.bootstrap import Interval
 from ganfingerprint.evaluation.canvas import save_figure
 from ganfingerprint.evaluation.measure import Evaluation, SliceFigures
 from ganfingerprint.evaluation.metrics import compute_confusion_matrix
-from ganfingerprint.evaluation.protocol import ScoreTable, overall_slices, replacing, write_scores
+from ganfingerprint.evaluation.protocol import ScoreTable, overall_slices, write_scores
 from ganfingerprint.evaluation.summary import summary_markdown
 from ganfingerprint.types import Label, Verdict
 

@@ -9,11 +9,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import PROXY_FAMILY, Sample
 from ganfingerprint.errors import DataError, UsageError
 from ganfingerprint.evaluation.metrics import Int64Array
@@ -225,18 +223,6 @@ def failure_counts(table: ScoreTable) -> dict[str, int]:
     """How many files failed, by error code."""
     codes, numbers = np.unique(table.error_code[~table.judged], return_counts=True)
     return dict(zip(codes.tolist(), numbers.tolist(), strict=True))
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write into; it takes the place of `path` when all went well, else it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _family(table: ScoreTable, chosen: BoolArray) -> str:

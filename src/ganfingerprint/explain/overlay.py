@@ -5,8 +5,6 @@ A large picture is reduced for the figure only; the heat map itself stays on the
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path, PurePath
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.explain.sheet import (
     DPI,
     HEAT_COLORS,
@@ -135,17 +134,13 @@ def result_name(source: str, taken: set[str]) -> str:
 
 
 def save_result(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, whole or not at all: beside its place first, then renamed.
+    """Write a figure as PNG, whole or not at all.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    beside = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+    with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=DPI, facecolor=figure.get_facecolor())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def with_panels(image: Image, panels: Sequence[Panel], *, below: int) -> tuple[Sheet, int]:

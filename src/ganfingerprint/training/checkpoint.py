@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import TrainingError
 
 FORMAT = 1
@@ -36,10 +36,8 @@ class Progress:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all: beside its place, then renamed into it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, **state}, beside)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        torch.save({"format": FORMAT, **state}, beside)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.network.backbones import FeatureMaps
@@ -91,9 +91,8 @@ class CachedMaps:
         return int(found["rows"])
 
     def _note(self, rows: int) -> None:
-        beside = self.folder / "done.json.part"
-        beside.write_text(json.dumps({"rows": rows, "content": self._content()}), encoding="utf-8")
-        os.replace(beside, self.folder / "done.json")
+        with replacing(self.folder / "done.json") as beside:
+            beside.write_text(json.dumps({"rows": rows, "content": self._content()}), encoding="utf-8")
 
     def _content(self) -> str:
         """What decides the rows: the pictures in their order, the views and the seed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import MissingExtraError
 
 
@@ -69,12 +69,11 @@ class ExperimentTracker:
     def save_epochs(self, rows: list[dict[str, float]]) -> None:
         """Write the table of epochs anew, one row each."""
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        beside = self.folder / "epochs.csv.part"
-        with beside.open("w", encoding="utf-8", newline="") as stream:
+        path = self.folder / "epochs.csv"
+        with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, columns)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(beside, self.folder / "epochs.csv")
 
     def save_results(self, results: Mapping[str, Any]) -> None:
         """Write the summary of the run."""
@@ -87,9 +86,8 @@ class ExperimentTracker:
             self._board.close()
 
     def _write(self, name: str, text: str) -> None:
-        beside = self.folder / (name + ".part")
-        beside.write_text(text + "\n", encoding="utf-8")
-        os.replace(beside, self.folder / name)
+        with replacing(self.folder / name) as beside:
+            beside.write_text(text + "\n", encoding="utf-8")
 
 
 def _open_board(folder: Path) -> Any:
