@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from ganfingerprint.errors import ConfigError
+from ganfingerprint.presets import PRESETS
 
 
 def setting(
@@ -86,6 +87,7 @@ class NetworkConfig:
     )
     attention: bool = setting(True, "self-attention after the fusion")
     fingerprint_block: bool = setting(True, "frequency awareness and spatial attention before the pooling")
+    statistics: bool = setting(False, "mean and deviation of the backbone's maps, class tokens too, join the embedding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,9 @@ class OptimConfig:
     )
     cache_views: int = setting(
         4, "frozen backbone: views a picture whose maps are cached, the plain one included", low=1, high=64
+    )
+    cache_dir: str = setting(
+        "", "frozen backbone: folder where its maps stay for later runs; empty: in the run, removed at its end"
     )
 
 
@@ -184,40 +189,6 @@ class TrainConfig:
     score: ScoreConfig = field(default_factory=ScoreConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "reference": {},
-    "light": {
-        "network": {"backbone": "efficientnet-lite0", "dropout": 0.3, "frequency_width": 16},
-        "window": {"size": 160},
-        "optim": {
-            "lr": 4e-4,
-            "batch_size": 32,
-            "weight_decay": 0.01,
-            "warmup_epochs": 0.5,
-            "ema_decay": 0.998,
-            "patience": 0,
-        },
-        "augment": {"jpeg": 0.5},
-    },
-    "clip": {
-        "network": {"backbone": "clip-vit-b16", "train_backbone": False, "frequency_width": 16},
-        "window": {"size": 224},
-        "optim": {
-            "lr": 5e-4,
-            "batch_size": 64,
-            "epochs": 12,
-            "weight_decay": 0.05,
-            "warmup_epochs": 0.5,
-            "ema_decay": 0.995,
-            "patience": 0,
-            "cache_views": 3,
-        },
-        "augment": {"strength": 0.6, "resize": 0.5, "scale_low": 0.5, "jpeg": 0.6, "erase": 0.1},
-        "data": {"proxy_weight": 0.3},
-    },
-}
 
 
 def from_mapping(cls: type[Any], values: Mapping[str, Any]) -> Any:

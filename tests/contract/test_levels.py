@@ -14,6 +14,7 @@ PACKAGE = "ganfingerprint"
 LEVELS: dict[str, float] = {
     "errors": 0.0,
     "atomic": 0.0,
+    "presets": 0.0,
     "types": 0.0,
     "config": 1.0,
     "colour": 2.0,

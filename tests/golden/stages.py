@@ -46,7 +46,7 @@ def stages(detector: Detector, sample: str) -> dict[str, Any]:
         maps = network.feature_maps(x)
         fused = network.fuse(maps, x)
         fingerprint = network.fingerprint_map(fused)
-        embeddings = network.embed(fingerprint)
+        embeddings = network.embed(fingerprint, maps)
         logits = network.classify(embeddings)
     answer = detector.predict_image(image)
     return {

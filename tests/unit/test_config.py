@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from ganfingerprint.config import (
-    PRESETS,
     AugmentConfig,
     NetworkConfig,
     OptimConfig,
@@ -21,6 +20,7 @@ from ganfingerprint.config import (
     to_mapping,
 )
 from ganfingerprint.errors import ConfigError
+from ganfingerprint.presets import PRESETS
 
 
 def mistakes(*overrides: str, **more: Any) -> list[str]:

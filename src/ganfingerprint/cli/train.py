@@ -19,8 +19,9 @@ from rich.text import Text
 
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.tables import open_console
-from ganfingerprint.config import PRESETS, describe, load_config
+from ganfingerprint.config import describe, load_config
 from ganfingerprint.errors import UsageError
+from ganfingerprint.presets import PRESETS
 
 QUIET_S = 30.0  # without a terminal, a line at most this often
 

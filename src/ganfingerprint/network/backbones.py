@@ -33,6 +33,11 @@ class FeatureMaps(NamedTuple):
     low: Tensor
     mid: Tensor
     high: Tensor
+    summary: Tensor | None = None  # [B, k], what a backbone says of the window as a whole (a ViT's class tokens)
+
+    def apply(self, change: Callable[[Tensor], Tensor]) -> FeatureMaps:
+        """The same with `change` done to every tensor that is there."""
+        return FeatureMaps(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
 
 class Backbone(nn.Module):
@@ -41,14 +46,16 @@ class Backbone(nn.Module):
     Attributes:
         channels: of the low, mid and high map.
         strides: window pixels per cell of the low, mid and high map.
+        summary: length of the maps' `summary`, 0 when there is none.
         mean, std: per channel, in the scale 0..1, of the pixels that the weights expect.
         weights_origin: where the weights come from; "random" for none.
     """
 
-    def __init__(self, *, channels: Triple, strides: Triple) -> None:
+    def __init__(self, *, channels: Triple, strides: Triple, summary: int = 0) -> None:
         super().__init__()
         self.channels = channels
         self.strides = strides
+        self.summary = summary
         self.mean: Color = IMAGENET_MEAN
         self.std: Color = IMAGENET_STD
         self.weights_origin = "random"

@@ -17,6 +17,7 @@ from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbo
 from ganfingerprint.network.classifier import EnhancedClassifier
 from ganfingerprint.network.frequency import FrequencyEncoder
 from ganfingerprint.network.layers import FingerprintBlock, SelfAttention, conv_norm_relu, initialise, pool_to_grid
+from ganfingerprint.network.statistics import StatisticsEncoder
 from ganfingerprint.types import Label
 
 ADAPTED = 128  # channels of each adapted map
@@ -34,6 +35,7 @@ class FingerprintNet(nn.Module):
         frequency_width: channels of the spectrum branch's first convolution.
         attention: whether the fused map attends to itself.
         fingerprint_block: whether the fingerprint block comes before the pooling.
+        statistics: whether the statistics of the backbone's maps join the pooled fingerprint map.
         train_backbone: False freezes the backbone: no gradients, and its norms stay in evaluation mode.
         generator: decides all new weights; None takes torch's own.
     """
@@ -48,30 +50,28 @@ class FingerprintNet(nn.Module):
         frequency_width: int = 64,
         attention: bool = True,
         fingerprint_block: bool = True,
+        statistics: bool = False,
         train_backbone: bool = True,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         # The constructors of torch's layers draw weights that are thrown away below; the process shall not notice.
         with torch.random.fork_rng(devices=[]):
-            low, mid, high = backbone.channels
-            self.low_adapter = conv_norm_relu(low, ADAPTED, kernel_size=1)
-            self.mid_adapter = conv_norm_relu(mid, ADAPTED, kernel_size=1)
-            self.high_adapter = conv_norm_relu(high, ADAPTED, kernel_size=1)
+            self.low_adapter, self.mid_adapter, self.high_adapter = (
+                conv_norm_relu(channels, ADAPTED, kernel_size=1) for channels in backbone.channels
+            )
             self.freq_encoder = FrequencyEncoder(width=frequency_width) if frequency else None
             joined = 3 * ADAPTED + (self.freq_encoder.out_channels if self.freq_encoder is not None else 0)
             self.fusion = conv_norm_relu(joined, FUSED, kernel_size=3)
             self.attention = SelfAttention(FUSED) if attention else nn.Identity()
             self.fingerprint = FingerprintBlock(FUSED, FUSED) if fingerprint_block else nn.Identity()
-            self.embedding = nn.Sequential(
-                nn.Linear(FUSED, embedding_dim), nn.BatchNorm1d(embedding_dim), nn.ReLU(), nn.Dropout(dropout)
-            )
+            self.statistics = StatisticsEncoder(backbone, FUSED, dropout=dropout) if statistics else None
+            self.embedding = _embedding(2 * FUSED if statistics else FUSED, embedding_dim, dropout)
             self.classifier = EnhancedClassifier(embedding_dim, dropout)
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
         self.backbone = backbone
         self.backbone_frozen = not train_backbone
-        if self.backbone_frozen:
-            backbone.requires_grad_(False)
+        backbone.requires_grad_(train_backbone)
         # Not in the state: they belong to the backbone's row and are written in the detector's card.
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
@@ -128,9 +128,14 @@ class FingerprintNet(nn.Module):
         features: Tensor = self.fingerprint(self.attention(fused))
         return features
 
-    def embed(self, features: Tensor) -> Tensor:
-        """The fingerprint map [B, 256, h, w], averaged over its cells, as fingerprints [B, embedding_dim]."""
-        embeddings: Tensor = self.embedding(features.mean(dim=(2, 3)))
+    def embed(self, features: Tensor, maps: FeatureMaps) -> Tensor:
+        """The fingerprint map [B, 256, h, w] averaged over its cells, and the maps' statistics where the network has
+        that branch, as fingerprints [B, embedding_dim].
+        """
+        pooled = features.mean(dim=(2, 3))
+        if self.statistics is not None:
+            pooled = torch.cat([pooled, self.statistics(maps).to(pooled.dtype)], dim=1)
+        embeddings: Tensor = self.embedding(pooled)
         return embeddings
 
     def classify(self, embeddings: Tensor) -> Tensor:
@@ -140,7 +145,7 @@ class FingerprintNet(nn.Module):
 
     def head(self, maps: FeatureMaps, x: Tensor) -> tuple[Tensor, Tensor]:
         """Everything behind the backbone: its maps and the normalised windows → logits [B], embeddings [B, d]."""
-        embeddings = self.embed(self.fingerprint_map(self.fuse(maps, x)))
+        embeddings = self.embed(self.fingerprint_map(self.fuse(maps, x)), maps)
         return self.classify(embeddings), embeddings
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,6 +190,10 @@ class FingerprintNet(nn.Module):
         return logits if label is Label.REAL else -logits
 
 
+def _embedding(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout))
+
+
 def build_network(
     config: NetworkConfig, *, generator: torch.Generator | None = None, pretrained: bool = True
 ) -> FingerprintNet:
@@ -212,6 +221,7 @@ def build_network(
         frequency_width=config.frequency_width,
         attention=config.attention,
         fingerprint_block=config.fingerprint_block,
+        statistics=config.statistics,
         train_backbone=config.train_backbone,
         generator=generator,
     )

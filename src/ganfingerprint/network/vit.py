@@ -69,7 +69,7 @@ class Block(nn.Module):
 
 
 class ClipViT(Backbone):
-    """Patch tokens after three blocks, as maps; the blocks after the last tap do not exist.
+    """Patch tokens after three blocks, as maps, class tokens as summary; the blocks after the last tap do not exist.
 
     A side that is no multiple of the patch loses its remainder at the right and the bottom.
     """
@@ -85,7 +85,7 @@ class ClipViT(Backbone):
         grid: int = 14,
     ) -> None:
         chosen = checked_taps(taps, depth)
-        super().__init__(channels=(width, width, width), strides=(patch, patch, patch))
+        super().__init__(channels=(width, width, width), strides=(patch, patch, patch), summary=3 * width)
         self.taps = chosen
         self.grid = grid  # patches a side that the position embedding was learnt for
         self.patch = nn.Conv2d(3, width, patch, patch, bias=False)
@@ -96,10 +96,13 @@ class ClipViT(Backbone):
         self._init()
 
     def forward(self, x: Tensor) -> FeatureMaps:
-        """The three maps [B, c, s / patch, s / patch] of normalised windows [B, 3, s, s]."""
+        """The three maps [B, c, s / patch, s / patch] of normalised windows [B, 3, s, s], class tokens as summary."""
         height, width = x.shape[2] // self.strides[0], x.shape[3] // self.strides[0]
-        planes = (tokens[:, 1:].transpose(1, 2) for tokens in self.tokens(x))  # each [B, c, n]
-        return FeatureMaps(*(plane.reshape(x.shape[0], self.channels[0], height, width) for plane in planes))
+        tapped = self.tokens(x)
+        low, mid, high = (
+            tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], self.channels[0], height, width) for tokens in tapped
+        )
+        return FeatureMaps(low, mid, high, summary=torch.cat([tokens[:, 0] for tokens in tapped], dim=1))
 
     def tokens(self, x: Tensor, after: tuple[int, ...] = ()) -> list[Tensor]:
         """All tokens [B, 1+n, c], class token first, after each tapped block, or after the blocks `after` (from 1).

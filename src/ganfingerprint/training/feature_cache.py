@@ -1,8 +1,8 @@
 """Maps of a frozen backbone, computed once: afterwards the head learns from them in minutes.
 
 Each training picture is stored in `views` augmented versions (the first one plain), each validation picture in its
-centre window. Arrays lie as memory-mapped .npy files in the run's folder, so that memory stays flat and a stopped
-extraction continues where it was.
+centre window. Arrays lie as memory-mapped .npy files in the run's folder or one of the user's, so that memory stays
+flat and a stopped extraction continues where it was.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ganfingerprint.training.sampling import BalancedSampler, Draw
 from ganfingerprint.types import UInt8Array
 
 _CHUNK = 32  # windows a forward pass
+_MAPS = FeatureMaps._fields
 Advance = Callable[[int, int], None]  # done, total
 
 
@@ -44,8 +45,11 @@ class View(NamedTuple):
 class CachedMaps:
     """Windows, labels and backbone maps of a list of pictures, [n * views] rows, on disk."""
 
-    def __init__(self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int) -> None:
+    def __init__(
+        self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int, origin: str = ""
+    ) -> None:
         self.folder, self.samples, self.views, self.seed = folder, tuple(samples), tuple(views), seed
+        self.origin = origin  # what computes the maps; maps of another origin are not taken for these
         self.rows = len(samples) * len(views)
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -70,14 +74,14 @@ class CachedMaps:
                     array.flush()  # type: ignore[attr-defined]  # a memmap
                 self._note(done)
             advance(done, self.rows)
-        self._arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _NAMES}
+        self._arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(self.folder.glob("*.npy"))}
 
     def batch(self, rows: Sequence[int]) -> LabelledBatch:
         """The batch of these rows."""
         order = np.asarray(rows)
         take = {name: torch.from_numpy(np.ascontiguousarray(array[order])) for name, array in self._arrays.items()}
         return LabelledBatch(
-            take["pixels"], take["is_fake"], FeatureMaps(low=take["low"], mid=take["mid"], high=take["high"])
+            take["pixels"], take["is_fake"], FeatureMaps(**{name: take[name] for name in _MAPS if name in take})
         )
 
     def _done(self) -> int:
@@ -87,7 +91,7 @@ class CachedMaps:
             return 0
         found = json.loads(file.read_text(encoding="utf-8"))
         if found.get("content") != self._content():
-            raise TrainingError(f"{self.folder}: the cached maps are of other pictures or views; remove the folder")
+            raise TrainingError(f"{self.folder}: the cached maps are of other pictures, views or backbone; remove them")
         return int(found["rows"])
 
     def _note(self, rows: int) -> None:
@@ -95,9 +99,9 @@ class CachedMaps:
             beside.write_text(json.dumps({"rows": rows, "content": self._content()}), encoding="utf-8")
 
     def _content(self) -> str:
-        """What decides the rows: the pictures in their order, the views and the seed."""
+        """What decides the rows: the pictures in their order, the views, the seed and what computes the maps."""
         names = [f"{sample.path.parent.name}/{sample.path.name}" for sample in self.samples]
-        parts = repr((names, self.views, self.seed))
+        parts = repr((names, self.views, self.seed, self.origin))
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def _check_room(self, values: dict[str, np.ndarray]) -> None:
@@ -160,8 +164,5 @@ class CachedBatches:
             yield self._validation.batch(range(start, min(start + self._size, self._validation.rows)))
 
 
-_NAMES = ("pixels", "is_fake", "index", "low", "mid", "high")
-
-
 def _as_numpy(maps: FeatureMaps) -> dict[str, np.ndarray]:
-    return {name: getattr(maps, name).half().cpu().numpy() for name in ("low", "mid", "high")}
+    return {name: part.half().cpu().numpy() for name, part in maps._asdict().items() if part is not None}

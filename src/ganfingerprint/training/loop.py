@@ -125,7 +125,7 @@ class Trainer:
         pixels = batch.pixels.to(self.compute.device)
         if batch.maps is None:
             return cast(Tensor, self.model(pixels))
-        maps = type(batch.maps)(*(each.to(self.compute.device).float() for each in batch.maps))
+        maps = batch.maps.apply(lambda part: part.to(self.compute.device).float())
         return self.model.head(maps, self.model.normalise(pixels))[0]
 
     @torch.no_grad()

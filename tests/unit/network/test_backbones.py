@@ -45,7 +45,8 @@ def test_maps_have_the_channels_and_strides_that_the_backbone_states(named: tupl
         pytest.skip("test_vit.py has all sides, on a small tower")
     maps = backbone(torch.zeros(1, 3, side, side))
     expected = [(1, c, side // s, side // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
-    assert [tuple(item.shape) for item in maps] == expected
+    assert [tuple(item.shape) for item in maps[:3]] == expected
+    assert backbone.summary == (0 if maps.summary is None else maps.summary.shape[1])
     assert backbone.channels == CHANNELS[name]
 
 
@@ -85,7 +86,7 @@ def test_other_taps_give_other_maps(
     backbone = build_backbone(name, pretrained="none", taps=taps).eval()
     maps = backbone(torch.zeros(1, 3, 96, 96))
     assert (backbone.channels, backbone.strides) == (channels, strides)
-    assert [(m.shape[1], 96 // m.shape[2]) for m in maps] == list(zip(channels, strides, strict=True))
+    assert [(m.shape[1], 96 // m.shape[2]) for m in maps[:3]] == list(zip(channels, strides, strict=True))
 
 
 @pytest.mark.parametrize("taps", [(1,), (1, 2), (1, 2, 3, 4), (2, 1, 3), (2, 2, 3), (0, 1, 2), (1, 2, 8), (-1, 2, 3)])

@@ -100,7 +100,7 @@ def test_names_of_the_head_and_our_own_stay_as_they_are(name: str) -> None:
 
 def test_training_reaches_every_parameter() -> None:
     backbone = efficientnet_lite0((1, 2, 3)).train()
-    total = torch.stack([m.mean() for m in backbone(torch.randn(2, 3, 32, 32))]).sum()
+    total = torch.stack([m.mean() for m in backbone(torch.randn(2, 3, 32, 32))[:3]]).sum()
     names, parameters = zip(*backbone.named_parameters(), strict=True)
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     assert [name for name, gradient in zip(names, gradients, strict=True) if gradient is None] == []

@@ -57,10 +57,11 @@ def test_the_reference_network_has_the_stages_of_the_document(reference):
         maps = reference.feature_maps(x)
         fused = reference.fuse(maps, x)
         features = reference.fingerprint_map(fused)
-        embedding = reference.embed(features)
+        embedding = reference.embed(features, maps)
         logits = reference.classify(embedding)
         whole = reference.outputs(windows(1, 256))
-    assert [tuple(m.shape) for m in maps] == [(1, 64, 64, 64), (1, 128, 32, 32), (1, 512, 8, 8)]
+    assert maps.summary is None
+    assert [tuple(m.shape) for m in maps[:3]] == [(1, 64, 64, 64), (1, 128, 32, 32), (1, 512, 8, 8)]
     assert reference.fusion[0].in_channels == 640
     assert [tuple(m.shape) for m in (fused, features, embedding)] == [(1, 256, 8, 8), (1, 256, 8, 8), (1, 512)]
     torch.testing.assert_close(whole, (logits, embedding))
@@ -91,6 +92,17 @@ def test_each_part_can_be_left_out(off):
     for switch, start in parts.items():
         assert any(name.startswith(start) for name in net.state_dict()) is (switch not in off)
     assert net.fusion[0].in_channels == (384 if "frequency" in off else 640)
+
+
+def test_statistics_of_the_maps_join_the_embedding_when_asked_for():
+    net = tiny_net(statistics=True).eval()
+    assert tiny_net().statistics is None
+    assert net.embedding[0].in_features == 512
+    x = net.normalise(windows(2))
+    maps = net.feature_maps(x)
+    features = net.fingerprint_map(net.fuse(maps, x))
+    doubled = maps.apply(lambda part: 2 * part)
+    assert not torch.allclose(net.embed(features, maps), net.embed(features, doubled))
 
 
 @pytest.mark.parametrize("dim", [8, 512])
@@ -288,7 +300,7 @@ def test_the_head_answers_alike_from_maps_that_were_kept():
     net, pixels = tiny_net(train_backbone=False).eval(), windows(2)
     with torch.no_grad():
         x = net.normalise(pixels)
-        kept = FeatureMaps(*(m.clone() for m in net.feature_maps(x)))
+        kept = net.feature_maps(x).apply(torch.clone)
         torch.testing.assert_close(net.head(kept, x), net.outputs(pixels))
 
 

@@ -25,7 +25,9 @@ def small(taps: tuple[int, ...] = (1, 2, 4)) -> ClipViT:
 @torch.no_grad()
 def test_every_map_has_one_cell_a_patch(side: int) -> None:
     maps = small()(torch.randn(2, 3, side, side))
-    assert [tuple(item.shape) for item in maps] == [(2, 24, side // 16, side // 16)] * 3
+    assert [tuple(item.shape) for item in maps[:3]] == [(2, 24, side // 16, side // 16)] * 3
+    assert maps.summary is not None
+    assert maps.summary.shape == (2, 72) == (2, small().summary)
 
 
 @torch.no_grad()
@@ -40,8 +42,10 @@ def test_maps_are_the_tokens_without_the_class_token_row_by_row() -> None:
     tower, x = small(), torch.randn(2, 3, 96, 96)
     tokens = tower.tokens(x)
     assert [tuple(t.shape) for t in tokens] == [(2, 37, 24)] * 3
-    for plane, after in zip(tower(x), tokens, strict=True):
+    maps = tower(x)
+    for plane, after in zip(maps[:3], tokens, strict=True):
         assert torch.equal(plane[1, :, 2, 5], after[1, 1 + 2 * 6 + 5])
+    assert torch.equal(maps.summary, torch.cat([after[:, 0] for after in tokens], dim=1))
 
 
 @torch.no_grad()

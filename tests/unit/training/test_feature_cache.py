@@ -12,7 +12,7 @@ import torch
 from ganfingerprint.catalog import Sample, read_catalog
 from ganfingerprint.config import AugmentConfig, NetworkConfig
 from ganfingerprint.errors import TrainingError
-from ganfingerprint.network.backbones import FeatureMaps
+from ganfingerprint.network.backbones import Backbone, FeatureMaps
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training import feature_cache
 from ganfingerprint.training.augment import CenterWindow, Step
@@ -87,7 +87,10 @@ def test_cached_maps_are_those_of_the_pixels_beside_them(built: CachedMaps, mode
     assert isinstance(batch.maps, FeatureMaps)
     with torch.inference_mode():
         expected = model.feature_maps(model.normalise(batch.pixels))
-    for cached, fresh in zip(batch.maps, expected, strict=True):
+    assert batch.maps.summary is expected.summary is None  # a ResNet has none
+    for cached, fresh in zip(batch.maps[:3], expected[:3], strict=True):
+        assert cached is not None
+        assert fresh is not None
         assert cached.dtype is torch.float16
         torch.testing.assert_close(cached.float(), fresh, rtol=2e-3, atol=2e-3)
 
@@ -96,7 +99,7 @@ def test_the_head_gives_the_same_logits_from_cached_maps(built: CachedMaps, mode
     batch = built.batch(range(8))
     assert batch.maps is not None
     with torch.inference_mode():
-        maps = FeatureMaps(*(each.float() for each in batch.maps))
+        maps = batch.maps.apply(torch.Tensor.float)
         from_cache = model.head(maps, model.normalise(batch.pixels))[0]
         torch.testing.assert_close(from_cache, model(batch.pixels), rtol=0.02, atol=0.02)
 
@@ -157,8 +160,37 @@ def test_maps_of_other_pictures_are_not_taken_for_these(
     built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
 ) -> None:
     fewer = CachedMaps(built.folder, samples[:3], [PLAIN, AUGMENTED], seed=42)
-    with pytest.raises(TrainingError, match="the cached maps are of other pictures or views; remove the folder"):
+    with pytest.raises(TrainingError, match="the cached maps are of other pictures, views or backbone; remove them"):
         fewer.build(model, FP32, ignore)
+
+
+def test_maps_of_another_backbone_are_not_taken_for_these(
+    built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
+) -> None:
+    other = CachedMaps(built.folder, samples, [PLAIN, AUGMENTED], seed=42, origin="another backbone")
+    with pytest.raises(TrainingError, match="other pictures, views or backbone"):
+        other.build(model, FP32, ignore)
+
+
+class Summing(Backbone):
+    """Three small maps, and their means as summary."""
+
+    def __init__(self) -> None:
+        super().__init__(channels=(3, 3, 3), strides=(32, 32, 32), summary=3)
+
+    def forward(self, x: torch.Tensor) -> FeatureMaps:
+        plane = torch.nn.functional.avg_pool2d(x, 32)
+        return FeatureMaps(plane, plane, plane, summary=plane.mean(dim=(2, 3)))
+
+
+def test_a_summary_is_cached_beside_the_maps(samples: tuple[Sample, ...], tmp_path: Path) -> None:
+    net = FingerprintNet(Summing(), frequency=False, statistics=True).eval()
+    cache = CachedMaps(tmp_path, samples, [PLAIN], seed=42)
+    cache.build(net, FP32, ignore)
+    maps = cache.batch([2, 0]).maps
+    assert maps is not None
+    assert maps.summary is not None
+    torch.testing.assert_close(maps.summary.float(), maps.low.float().mean(dim=(2, 3)), rtol=2e-3, atol=2e-3)
 
 
 def batches(built: CachedMaps, samples: tuple[Sample, ...], *, size: int, draws: int) -> CachedBatches:

@@ -191,6 +191,19 @@ def test_a_frozen_backbone_learns_from_cached_maps_and_never_changes(drawn_root:
     assert not any(name in start for name in backbone if one[name].ndim > 1)  # never written: never changed
 
 
+def test_maps_go_with_the_run_unless_a_folder_keeps_them_for_the_next(drawn_root: Path, tmp_path: Path) -> None:
+    frozen = ("network.train_backbone=false", "optim.cache_views=1", "optim.epochs=1")
+    alone = train(tiny(drawn_root, tmp_path / "runs", *frozen))
+    assert not (alone.run / "cache").exists()
+    shared = (*frozen, f"optim.cache_dir={tmp_path / 'maps'}")
+    first = train(tiny(drawn_root, tmp_path / "runs", *shared))
+    assert (tmp_path / "maps" / "train" / "done.json").is_file()
+    built = (tmp_path / "maps" / "train" / "low.npy").stat().st_mtime_ns
+    second = train(tiny(drawn_root, tmp_path / "runs", *shared, "network.attention=false"))
+    assert (tmp_path / "maps" / "train" / "low.npy").stat().st_mtime_ns == built
+    assert None not in (first.detector, second.detector)
+
+
 def test_a_run_killed_while_maps_are_cached_can_be_resumed(drawn_root: Path, tmp_path: Path) -> None:
     def die(at: str, done: int, total: int, loss: float, rate: float) -> None:
         if at == "maps of validation":

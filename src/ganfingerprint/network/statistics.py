@@ -1,0 +1,45 @@
+"""What the backbone's maps hold of a window as a whole, without its place."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ganfingerprint.network.backbones import Backbone, FeatureMaps
+
+_EPS = 1e-6
+
+
+class StatisticsEncoder(nn.Module):
+    """Mean and deviation of each map over its cells, and the backbone's summary, standardised and projected.
+
+    A generator's trace is spread over the whole window, so that statistics of a pretrained network's features tell
+    it almost by themselves (Ojha et al., 2023, probe the last class token of CLIP). The document has no such branch.
+
+    Args:
+        backbone: whose maps these are.
+        out_channels: length of the result.
+        dropout: of the standardised statistics, 0..1.
+    """
+
+    def __init__(self, backbone: Backbone, out_channels: int, *, dropout: float) -> None:
+        super().__init__()
+        inputs = 2 * sum(backbone.channels) + backbone.summary
+        self.standardise = nn.BatchNorm1d(inputs, affine=False)
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Sequential(nn.Linear(inputs, out_channels), nn.BatchNorm1d(out_channels), nn.ReLU())
+
+    @staticmethod
+    def statistics(maps: FeatureMaps) -> Tensor:
+        """Means of the three maps, their deviations, then the summary: [B, inputs], float32."""
+        planes = [plane.float().flatten(2) for plane in (maps.low, maps.mid, maps.high)]  # each [B, c, n]
+        parts = [plane.mean(dim=2) for plane in planes]
+        parts += [(plane.var(dim=2, correction=0) + _EPS).sqrt() for plane in planes]
+        if maps.summary is not None:
+            parts.append(maps.summary.float())
+        return torch.cat(parts, dim=1)
+
+    def forward(self, maps: FeatureMaps) -> Tensor:
+        """The three maps and the summary → [B, out_channels], never negative."""
+        projected: Tensor = self.project(self.dropout(self.standardise(self.statistics(maps))))
+        return projected
