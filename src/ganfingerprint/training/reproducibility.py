@@ -40,6 +40,7 @@ def get_random_state() -> dict[str, Any]:
         ),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else [],
     }
 
 
@@ -52,3 +53,5 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
+    if state.get("mps") and torch.backends.mps.is_available():  # checkpoints of version 0.1.0 have none
+        torch.mps.set_rng_state(state["mps"][0].cpu())

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -64,6 +64,7 @@ def train(config: TrainConfig, *, resume: Path | None = None, report: Report | N
     """
     report = report or _silent
     compute = Compute.choose(config.optim.device, config.optim.precision)
+    config = replace(config, optim=replace(config.optim, precision=compute.precision))  # resumed alike anywhere
     set_all_seeds(config.seed, deterministic=config.deterministic)
     loaders = get_dataloaders(config)
     model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed))

@@ -92,3 +92,15 @@ def test_taking_the_state_changes_nothing() -> None:
     set_all_seeds(3)
     get_random_state()
     assert draws() == expected
+
+
+def test_the_state_of_an_apple_gpu_is_kept_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: torch.tensor([1, 2]))
+    monkeypatch.setattr(torch.mps, "set_rng_state", given.append)
+    set_random_state(get_random_state())
+    assert [state.tolist() for state in given] == [[1, 2]]
+    older = {name: value for name, value in get_random_state().items() if name != "mps"}
+    set_random_state(older)
+    assert len(given) == 1

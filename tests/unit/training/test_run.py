@@ -142,6 +142,13 @@ def test_a_run_writes_its_resolved_configuration(unbroken: TrainResult, drawn_ro
     assert resumed_config(unbroken.run) == tiny(drawn_root, unbroken.run.parent)
 
 
+def test_a_run_writes_the_precision_that_it_computes_in_so_that_any_machine_goes_on_alike(
+    drawn_root: Path, tmp_path: Path
+) -> None:
+    run = train(tiny(drawn_root, tmp_path, "optim.epochs=1", "optim.precision=auto")).run
+    assert resumed_config(run).optim.precision == Compute.choose("cpu", "auto").precision
+
+
 def test_a_run_ends_with_a_detector_that_judges(unbroken: TrainResult, drawn_root: Path) -> None:
     assert unbroken.detector is not None
     detector = Detector.from_pretrained(unbroken.detector)
