@@ -129,8 +129,8 @@ class Trainer:
         return self.model.head(maps, self.model.normalise(pixels))[0]
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Loss, metrics and the selection score on the validation split, one window a picture."""
+    def validation_logits(self) -> tuple[Tensor, Tensor]:
+        """Network logits [n], of the averaged weights where there are any, and is_fake [n]: one window a picture."""
         self.model.eval()
         with self.average.applied(self.model) if self.average is not None else nullcontext():
             logits, labels = [], []
@@ -139,7 +139,11 @@ class Trainer:
                     logits.append(self.logits(batch).float().cpu())
                 labels.append(batch.is_fake)
         self.model.train()
-        logit, fake = torch.cat(logits), torch.cat(labels)
+        return torch.cat(logits), torch.cat(labels)
+
+    def validate(self) -> dict[str, float]:
+        """Loss, metrics and the selection score on the validation split."""
+        logit, fake = self.validation_logits()
         scores, truth = fake_scores(logit.numpy()), fake.numpy()
         metrics = compute_metrics(truth, 1 / (1 + np.exp(-np.clip(scores, -60, 60))))
         return {

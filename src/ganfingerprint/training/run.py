@@ -63,26 +63,8 @@ def train(config: TrainConfig, *, resume: Path | None = None, report: Report | N
         TrainingError: there is nothing to resume from.
     """
     report = report or _silent
-    compute = Compute.choose(config.optim.device, config.optim.precision)
-    config = replace(config, optim=replace(config.optim, precision=compute.precision))  # resumed alike anywhere
-    set_all_seeds(config.seed, deterministic=config.deterministic)
-    loaders = get_dataloaders(config)
-    model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed))
-    # Windows arrive with channels last; weights that lie likewise spare a copy a layer (a fifth of the time on a CPU).
-    model = model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with _tracker(config, resume) as tracker:
-        tracker.save_config(to_mapping(config))  # at once, and again with what a resumed run changed
-        tracker.log(get_dataset_stats(loaders.catalog))
-        if shared := shared_groups(loaders.catalog):
-            tracker.log(f"WARNING: {len(shared)} groups are in more than one split, {shared[0]} for one")
-            _log.warning(
-                "%d groups are in more than one split (%s for one): figures will flatter", len(shared), shared[0]
-            )
-        tracker.log(
-            f"computing on {compute.device} in {compute.precision}; backbone from {model.backbone.weights_origin}"
-        )
-        source = _source(model, loaders, config, compute, tracker.folder, report)
-        trainer = Trainer(model, source, config, compute, tracker)
+        trainer, loaders = prepare(config, tracker, report)
         if trainer.checkpoint("last").is_file():  # not there when the run was stopped before its first step
             trainer.load("last")
             trainer.reopen()
@@ -100,6 +82,30 @@ def train(config: TrainConfig, *, resume: Path | None = None, report: Report | N
         pictures_seen=progress.pictures_seen,
         minutes=progress.spent_s / 60,
     )
+
+
+def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> tuple[Trainer, Loaders]:
+    """Seeds, pictures and a network before its first step, written down in the tracker's folder.
+
+    Raises:
+        ConfigError: settings that this machine or the backbone cannot honour.
+        DataError: the labelled pictures cannot be used.
+    """
+    compute = Compute.choose(config.optim.device, config.optim.precision)
+    config = replace(config, optim=replace(config.optim, precision=compute.precision))  # resumed alike anywhere
+    set_all_seeds(config.seed, deterministic=config.deterministic)
+    loaders = get_dataloaders(config)
+    model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed))
+    # Windows arrive with channels last; weights that lie likewise spare a copy a layer (a fifth of the time on a CPU).
+    model = model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tracker.save_config(to_mapping(config))  # at once, and again with what a resumed run changed
+    tracker.log(get_dataset_stats(loaders.catalog))
+    if shared := shared_groups(loaders.catalog):
+        tracker.log(f"WARNING: {len(shared)} groups are in more than one split, {shared[0]} for one")
+        _log.warning("%d groups are in more than one split (%s for one): figures will flatter", len(shared), shared[0])
+    tracker.log(f"computing on {compute.device} in {compute.precision}; backbone from {model.backbone.weights_origin}")
+    source = _source(model, loaders, config, compute, tracker.folder, report)
+    return Trainer(model, source, config, compute, tracker), loaders
 
 
 def resumed_config(run: Path, overrides: Iterable[str] = ()) -> TrainConfig:
