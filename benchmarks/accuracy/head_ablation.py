@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "no fingerprint block": {"fingerprint_block": False},
     "neither": {"attention": False, "fingerprint_block": False},
     "with statistics": {"statistics": True},
-    "statistics, neither": {"statistics": True, "attention": False, "fingerprint_block": False},
+    "neither with statistics": {"statistics": True, "attention": False, "fingerprint_block": False},
     "with spectrum of width 8": {"frequency": True, "frequency_width": 8},
 }
 FIGURES = {
