@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": {"jpeg": 0.5},
     },
     "clip": {
-        # What results/head_ablation.csv chose: statistics of frozen blocks, beside the document's fusion alone.
+        # What validation chose (benchmarks/README.md): statistics of frozen blocks, beside the fusion alone.
         "network": {
             "backbone": "clip-vit-b16",
             "train_backbone": False,
