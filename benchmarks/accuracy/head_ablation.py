@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ganfingerprint.atomic import replacing
 from ganfingerprint.calibrate import fake_scores
 from ganfingerprint.config import load_config
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
@@ -59,7 +60,8 @@ def main() -> None:
         parser.error(f"unknown variants {unknown}; there are {list(VARIANTS)}")
     done = rows_of(args.output)
     for name in chosen:
-        if not any(row["variant"] == name and row["seed"] == str(args.seed) for row in done):
+        asked = (name, str(args.seed), str(args.epochs))
+        if not any((row["variant"], row["seed"], row["epochs"]) == asked for row in done):
             done.append(measured(name, args))
             write(done, args.output)
 
@@ -108,8 +110,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def write(rows: list[dict[str, str]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, FIELDS)
         writer.writeheader()
         writer.writerows(rows)

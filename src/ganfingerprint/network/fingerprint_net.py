@@ -71,7 +71,8 @@ class FingerprintNet(nn.Module):
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
         self.backbone = backbone
         self.backbone_frozen = not train_backbone
-        backbone.requires_grad_(train_backbone)
+        if self.backbone_frozen:
+            backbone.requires_grad_(False)
         # Not in the state: they belong to the backbone's row and are written in the detector's card.
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)

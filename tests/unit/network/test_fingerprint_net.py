@@ -136,6 +136,14 @@ def test_published_error_01_new_layers_are_initialised_and_the_weights_of_the_ba
         assert torch.equal(net.backbone.state_dict()[name], value), name
 
 
+def test_what_a_caller_froze_in_a_backbone_stays_frozen():
+    backbone = tiny_backbone()
+    backbone.low.requires_grad_(False)
+    net = FingerprintNet(backbone, train_backbone=True)
+    assert not any(weight.requires_grad for weight in net.backbone.low.parameters())
+    assert all(weight.requires_grad for weight in net.backbone.high.parameters())
+
+
 @pytest.mark.parametrize("train_backbone", [True, False])
 def test_building_leaves_the_state_of_torch_alone(train_backbone):
     before = torch.get_rng_state()
