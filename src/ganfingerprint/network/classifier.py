@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,6 +25,10 @@ class EnhancedClassifier(nn.Module):
         hidden = self.layer2(self.layer1(embedding)) + self.residual(embedding)
         logits: Tensor = self.output(self.layer3(hidden))
         return logits.squeeze(-1)
+
+    def initialise(self, generator: torch.Generator | None) -> None:
+        """Start undecided, with logits near 0: wide ones are noise that the first hundred steps only unlearn."""
+        nn.init.normal_(self.output.weight, std=0.1 * self.output.in_features**-0.5, generator=generator)
 
 
 def _stage(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+@runtime_checkable
+class StartsItself(Protocol):
+    """A layer that knows better than `initialise` how some of its weights start."""
+
+    def initialise(self, generator: torch.Generator | None) -> None:
+        """Draw those weights from `generator` (None: torch's own)."""
+        ...
 
 
 class SpatialAttention(nn.Module):
@@ -142,9 +153,10 @@ def _pooling_matrix(size: int, cells: int) -> Tensor:
 def initialise(root: nn.Module, generator: torch.Generator | None) -> None:
     """Initialise every layer under `root` from `generator` (None: torch's own).
 
-    Convolutions: He et al., 2015, fan-out, for the ReLU behind them; the attention layers, which have none, set
-    their own. Linear layers: variance 1/inputs, so that logit and residual path start at order one; the published
-    N(0, 0.01) makes the gradient through the last layers about a tenth of that. Norms: identity.
+    Convolutions: He et al., 2015, fan-out, for the ReLU behind them. Linear layers: variance 1/inputs, so that
+    hidden units and residual path start at order one; the published N(0, 0.01) makes the gradient through the last
+    layers about a tenth of that. Norms: identity. Layers with an `initialise` of their own (the attentions, the
+    classifier) then have the last word.
     """
     for module in root.modules():
         if isinstance(module, nn.Conv2d):
@@ -158,5 +170,5 @@ def initialise(root: nn.Module, generator: torch.Generator | None) -> None:
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     for module in root.modules():
-        if isinstance(module, SelfAttention | SpatialAttention):
+        if isinstance(module, StartsItself):
             module.initialise(generator)

@@ -107,6 +107,16 @@ def test_resnet_stages_after_the_last_tap_do_not_exist() -> None:
     assert {name.split(".")[1] for name in names if name.startswith("stages.")} == {"0", "1", "2"}
 
 
+@torch.no_grad()
+def test_every_block_of_a_random_resnet_starts_as_its_shortcut() -> None:
+    pytest.importorskip("transformers")
+    blocks = [block for stage in build_backbone("resnet18", pretrained="none").eval().stages for block in stage.layers]
+    assert len(blocks) == 2 + 2 + 2 + 2
+    for block in blocks:
+        x = torch.rand(2, block.layer[0].convolution.in_channels, 8, 8)
+        assert torch.equal(block(x), block.shortcut(x).relu())
+
+
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list() -> None:
     with pytest.raises(ConfigError, match="did you mean 'resnet34'") as raised:
         build_backbone("resnet-34", pretrained="none")

@@ -263,8 +263,8 @@ def test_the_gain_of_the_attention_has_a_gradient_from_the_start():
 def test_the_network_starts_undecided_and_its_windows_apart():
     torch.manual_seed(0)
     logits = tiny_net().train()(windows(16)).detach()
-    assert logits.abs().mean() < 3
-    assert logits.std() > 0.05
+    assert logits.abs().max() < 0.7  # a loss near log 2, not the noise of wide logits
+    assert logits.std() > 0.01
 
 
 def test_the_network_learns_to_tell_smooth_from_noisy_windows():
@@ -275,7 +275,7 @@ def test_the_network_learns_to_tell_smooth_from_noisy_windows():
     pixels, target = torch.cat([noisy, smooth]), torch.tensor([0.0] * 4 + [1.0] * 4)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(16):  # the first ones only make an undecided network decide
         loss = functional.binary_cross_entropy_with_logits(net(pixels), target)
         optimizer.zero_grad()
         loss.backward()
