@@ -3,9 +3,13 @@
 Four layouts are read, found by looking (`layout="auto"`):
 
 - reference: `<split>/<real|fake>/...`, split one of train, validation (or val), test, or any other name;
-- forensynths (CNNDetection): `[<split>/]<generator>/[<class>/]<0_real|1_fake>/...`;
+- forensynths (CNNDetection): `[<split>/]<generator>/[<class>/]<0_real|1_fake>/...`, where a leading folder is a split
+  only if all of them are: beside `airplane` and `cat`, `train` is a class of pictures;
 - genimage: `<generator>/<train|val>/<ai|nature>/...`;
 - manifest: a CSV with the columns path and label, and as far as known generator, family, split, group, source.
+
+A tree cannot tell a folder of generators from a folder of classes or from a folder above either: `root` must be the
+folder that the patterns begin at, and where its folders are classes of one generator, they are taken for generators.
 """
 
 from __future__ import annotations
@@ -17,14 +21,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganfingerprint.decode import IMAGE_SUFFIXES
+from ganfingerprint.decode import find_images
 from ganfingerprint.errors import DataError
 from ganfingerprint.types import Label
 
 PROXY_FAMILY = "proxy"  # aligned fakes: a photograph through the last stage of a generator
-_FAKE_NAMES = frozenset({"fake", "fakes", "1_fake", "ai", "generated", "synthetic", "deepfake"})
-_REAL_NAMES = frozenset({"real", "reals", "0_real", "nature", "photo", "photos", "authentic"})
+# What a folder or a name may say by itself; `photos/` or `ai-lecture.jpg` say what is shown, not whether it is true.
+_FAKE_WORDS = frozenset({"fake", "fakes", "1_fake", "deepfake", "deepfakes"})
+_REAL_WORDS = frozenset({"real", "reals", "0_real"})
+# What the label column of a manifest may say besides.
+_FAKE_LABELS = _FAKE_WORDS | {"1", "ai", "generated", "synthetic"}
+_REAL_LABELS = _REAL_WORDS | {"0", "nature", "photo", "authentic"}
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+# The folders below the root, and whether all leading ones are splits → a sample without its path.
+_Place = Callable[[tuple[str, ...], bool], "Sample | None"]
+    [tuple[str, ...], bool], "Sample | None"
+]  # folders below the root, whether all leading ones are splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,22 +111,26 @@ def read_catalog(root: str | Path, *, manifest: str | Path | None = None, layout
     )
 
 
-def true_label(path: str | Path) -> Label | None:
-    """The label that a picture's folder or name tells, or None.
+def true_label(path: str | Path, *, below: str | Path | None = None) -> Label | None:
+    """The label that a picture's folders or name tell, or None.
 
-    The folder counts before the name, and *fake* before *real*; only whole words count, so that `unreal_1.png`
-    and `hyperrealistic.jpg` tell nothing and `unreal_fake_1.png` is fake.
+    Folders count before the name, the nearest first, up to and including `below`; without it only the nearest
+    counts. In a name *fake* counts before *real*, and only whole words do, so that `unreal_1.png` and
+    `hyperrealistic.jpg` tell nothing and `unreal_fake_1.png` is fake. GenImage's `ai` and `nature` count directly
+    below a split.
     """
     path = Path(path)
-    folder = path.parent.name.lower()
-    if folder in _FAKE_NAMES:
-        return Label.FAKE
-    if folder in _REAL_NAMES:
-        return Label.REAL
+    folders = [parent.name.lower() for parent in path.parents]  # the nearest first
+    counting = 1 if below is None else len(path.parent.relative_to(below).parts) + 1
+    for folder, above in list(zip(folders, [*folders[1:], ""], strict=True))[:counting]:
+        if folder in _FAKE_WORDS or (folder == "ai" and above in _SPLIT_NAMES):
+            return Label.FAKE
+        if folder in _REAL_WORDS or (folder == "nature" and above in _SPLIT_NAMES):
+            return Label.REAL
     words = set(re.split(r"[^a-z]+", path.stem.lower()))
-    if words & _FAKE_NAMES:
+    if words & _FAKE_WORDS:
         return Label.FAKE
-    return Label.REAL if words & _REAL_NAMES else None
+    return Label.REAL if words & _REAL_WORDS else None
 
 
 def dataset_stats(samples: tuple[Sample, ...]) -> dict[str, dict[str, int]]:
@@ -125,13 +142,14 @@ def dataset_stats(samples: tuple[Sample, ...]) -> dict[str, dict[str, int]]:
     }
 
 
-def _walk(root: Path, place: Callable[[tuple[str, ...]], Sample | None]) -> Iterator[Sample]:
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        if path.suffix.lower() not in IMAGE_SUFFIXES or any(part.startswith(".") for part in parts):
-            continue
-        found = place(parts[:-1])
-        if found is not None and path.is_file():
+def _walk(root: Path, place: _Place) -> Iterator[Sample]:
+    """The labelled pictures below `root`; linked folders are followed, as when pictures are judged."""
+    folders = {path: path.relative_to(root).parts[:-1] for path in find_images(root, recursive=True)}
+    labelled = [path for path in folders if place(folders[path], True) is not None]
+    leading = {folders[path][0].lower() for path in labelled}
+    for path in labelled:
+        found = place(folders[path], leading <= _SPLIT_NAMES.keys())
+        if found is not None:
             yield Sample(
                 path=path,
                 label=found.label,
@@ -159,7 +177,7 @@ def _sample(label: Label, *, split: str, generator: str, source: str) -> Sample:
     )
 
 
-def _place_reference(folders: tuple[str, ...]) -> Sample | None:
+def _place_reference(folders: tuple[str, ...], splits_lead: bool) -> Sample | None:
     if len(folders) < 2:
         return None
     label = _folder_label(folders[1], "fake", "real")
@@ -170,21 +188,21 @@ def _place_reference(folders: tuple[str, ...]) -> Sample | None:
     return _sample(label, split=split, generator=inner or "unknown", source=inner or folders[1])
 
 
-def _place_forensynths(folders: tuple[str, ...]) -> Sample | None:
+def _place_forensynths(folders: tuple[str, ...], splits_lead: bool) -> Sample | None:
     if not folders:
         return None
     label = _folder_label(folders[-1], "1_fake", "0_real")
     if label is None:
         return None
     above = folders[:-1]
-    split = _SPLIT_NAMES.get(above[0].lower()) if above else None
+    split = _SPLIT_NAMES.get(above[0].lower()) if above and splits_lead else None
     names = above[1:] if split else above
     return _sample(
         label, split=split or "test", generator=names[0] if names else "unknown", source="/".join(names) or "unknown"
     )
 
 
-def _place_genimage(folders: tuple[str, ...]) -> Sample | None:
+def _place_genimage(folders: tuple[str, ...], splits_lead: bool) -> Sample | None:
     if len(folders) < 2:
         return None
     label = _folder_label(folders[-1], "ai", "nature")
@@ -195,7 +213,7 @@ def _place_genimage(folders: tuple[str, ...]) -> Sample | None:
     return _sample(label, split=split, generator=name, source=name)
 
 
-_LAYOUTS: dict[str, Callable[[tuple[str, ...]], Sample | None]] = {
+_LAYOUTS: dict[str, _Place] = {
     "reference": _place_reference,
     "forensynths": _place_forensynths,
     "genimage": _place_genimage,
@@ -224,9 +242,9 @@ def _manifest_sample(root: Path, manifest: Path, line: int, row: dict[str, str |
     path, label = text("path"), text("label").lower()
     if not path:
         raise DataError(f"{manifest}, line {line}: the path is empty")
-    if label not in _FAKE_NAMES | _REAL_NAMES | {"0", "1"}:
+    if label not in _FAKE_LABELS | _REAL_LABELS:
         raise DataError(f"{manifest}, line {line}: label must be real or fake (or 0 or 1 for fake), got '{label}'")
-    fake = label in _FAKE_NAMES or label == "1"
+    fake = label in _FAKE_LABELS
     split = text("split").lower() or "train"
     return Sample(
         path=root / path,

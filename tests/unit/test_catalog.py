@@ -212,14 +212,19 @@ def test_a_manifest_that_cannot_be_read_is_a_data_error(tmp_path: Path) -> None:
         ("REAL-07.JPG", Label.REAL),
         ("IMG_2041.jpg", None),
         ("mail_0001.png", None),  # 'ai' inside a word
-        ("ai_0001.png", Label.FAKE),
+        ("ai_0001.png", None),  # of AI, or by AI?
+        ("my_photo_1.jpg", None),
+        ("deepfake-3.jpg", Label.FAKE),
         ("fake/real_1.png", Label.FAKE),  # the folder counts before the name
         ("real/fake_1.png", Label.REAL),
         ("0_real/1.png", Label.REAL),
         ("1_fake/1.png", Label.FAKE),
-        ("nature/1.png", Label.REAL),
+        ("nature/1.png", None),
+        ("photos/1.png", None),
+        ("train/nature/1.png", Label.REAL),  # GenImage
+        ("val/ai/1.png", Label.FAKE),
         ("Fakes/1.png", Label.FAKE),
-        ("fake/holiday/1.png", None),  # the nearest folder only
+        ("fake/holiday/1.png", None),  # the nearest folder only, when nobody says where the search began
         ("surreal/1.png", None),
     ],
 )
@@ -229,6 +234,38 @@ def test_published_error_13_fake_is_looked_for_before_real_and_only_whole_words_
     """In the published code `real` was looked for first and inside words: `unreal_fake_1.png` became real."""
     assert true_label(path) is label
     assert true_label(Path("/data") / path) is label
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "label"),
+    [
+        ("set/fake/sd/1.png", "set", Label.FAKE),
+        ("set/fake/sd/1.png", "set/fake", Label.FAKE),
+        ("set/fake/sd/1.png", "set/fake/sd", None),  # the search began below
+        ("set/fake/real/1.png", "set", Label.REAL),  # the nearest counts
+        ("set/train/nature/bird/1.png", "set", Label.REAL),
+        ("fake/sd/1.png", ".", Label.FAKE),
+        ("set/odd/a_real_one.png", "set", Label.REAL),
+    ],
+)
+def test_all_folders_below_the_input_may_tell_the_label(path: str, below: str, label: Label | None) -> None:
+    assert true_label(path, below=below) is label
+
+
+def test_linked_folders_are_followed_as_when_pictures_are_judged(tmp_path: Path) -> None:
+    elsewhere = tree(tmp_path / "elsewhere", "b/2.jpg")
+    root = tree(tmp_path / "root", "test/real/1.jpg")
+    (root / "test" / "fake").symlink_to(elsewhere)
+    assert names(read_catalog(root).samples, root) == ["test/fake/b/2.jpg", "test/real/1.jpg"]
+
+
+def test_beside_other_classes_a_folder_called_train_is_a_class(tmp_path: Path) -> None:
+    root = tree(tmp_path, "airplane/1_fake/a.png", "train/1_fake/b.png", "train/0_real/c.png")
+    assert [fact[:3] for fact in facts(read_catalog(root))] == [
+        ("test", "fake", "airplane"),
+        ("test", "real", ""),
+        ("test", "fake", "train"),
+    ]
 
 
 def test_stats_count_labels_generators_of_fakes_and_sources_of_photographs(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from ganfingerprint.cli.tables import (
 )
 from ganfingerprint.decode import decode, find_images
 from ganfingerprint.errors import InputError, UsageError
-from ganfingerprint.types import Prediction
+from ganfingerprint.types import Label, Prediction
 
 if TYPE_CHECKING:
     from ganfingerprint.detector import Detector
@@ -71,7 +71,8 @@ def predict(
         output_dir.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     try:
-        _judge(judge, paths, rows, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
+        truths = [_truth(path, inputs) for path in paths]
+        _judge(judge, paths, truths, rows, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
     except BaseException:  # Ctrl-C too: hours of answers are not thrown away with what stopped the rest
         if rows:
             _save_partial(rows, len(paths), judge, layout, output_dir)
@@ -112,20 +113,42 @@ def _search(folder: Path, output_dir: Path, *, recursive: bool) -> list[Path]:
     raise UsageError(f"{folder}: there are no pictures in this folder{hint}")
 
 
+def _truth(path: Path, inputs: list[Path]) -> Label | None:
+    """What the folders below the input, or the name, say that a picture is."""
+    return true_label(path, below=next((folder for folder in inputs if folder in path.parents), None))
+
+
 def _judge(
-    judge: Detector, paths: list[Path], rows: list[Row], *, batch_size: int, output_dir: Path | None, gradcam: bool
+    judge: Detector,
+    paths: list[Path],
+    truths: list[Label | None],
+    rows: list[Row],
+    *,
+    batch_size: int,
+    output_dir: Path | None,
+    gradcam: bool,
 ) -> None:
     """Add a row for each path as soon as it is known."""
     taken: set[str] = set()
     with _progress(len(paths)) as progress:
-        for path, answer in zip(paths, judge.predict_many(paths, batch_size=batch_size), strict=True):
-            rows.append(to_row(str(path), answer, true_label(path)))
+        answers = judge.predict_many(paths, batch_size=batch_size)
+        for path, truth, answer in zip(paths, truths, answers, strict=True):
+            rows.append(to_row(str(path), answer, truth))
             if output_dir is not None and isinstance(answer, Prediction):
-                _draw(judge, path, answer, output_dir, gradcam=gradcam, taken=taken)
+                _draw(judge, path, answer, truth, output_dir, gradcam=gradcam, taken=taken)
             progress.advance(progress.task_ids[0])
 
 
-def _draw(judge: Detector, path: Path, answer: Prediction, output_dir: Path, *, gradcam: bool, taken: set[str]) -> None:
+def _draw(
+    judge: Detector,
+    path: Path,
+    answer: Prediction,
+    truth: Label | None,
+    output_dir: Path,
+    *,
+    gradcam: bool,
+    taken: set[str],
+) -> None:
     from ganfingerprint.explain.overlay import result_name, save_result, visualize_result
 
     heat = None
@@ -135,7 +158,7 @@ def _draw(judge: Detector, path: Path, answer: Prediction, output_dir: Path, *, 
             from ganfingerprint.explain.gradcam import generate_gradcam
 
             heat = generate_gradcam(judge, image, prediction=answer)
-        figure = visualize_result(image, answer, heat=heat, true_label=true_label(path))
+        figure = visualize_result(image, answer, heat=heat, true_label=truth)
         save_result(output_dir / result_name(str(path), taken), figure)
 
 
