@@ -36,8 +36,6 @@ _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation
 
 # The folders below the root, and whether all leading ones are splits → a sample without its path.
 _Place = Callable[[tuple[str, ...], bool], "Sample | None"]
-    [tuple[str, ...], bool], "Sample | None"
-]  # folders below the root, whether all leading ones are splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
