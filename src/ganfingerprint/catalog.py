@@ -15,9 +15,11 @@ folder that the patterns begin at, and where its folders are classes of one gene
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +131,22 @@ def true_label(path: str | Path, *, below: str | Path | None = None) -> Label | 
     if words & _FAKE_WORDS:
         return Label.FAKE
     return Label.REAL if words & _REAL_WORDS else None
+
+
+def digest(samples: Sequence[Sample], root: Path) -> str:
+    """What tells one list of samples from another: order, labels, places below `root`, and sizes of the files.
+
+    The root may move; a file that was added, relabelled or changed in length gives another digest.
+    """
+    lines = [f"{os.path.relpath(s.path, root)}\t{s.label}\t{_size(s.path)}" for s in samples]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it will say why
+        return -1
 
 
 def dataset_stats(samples: tuple[Sample, ...]) -> dict[str, dict[str, int]]:

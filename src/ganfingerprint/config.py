@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -115,7 +116,7 @@ class OptimConfig:
     """How the weights are learnt."""
 
     epochs: int = setting(20, "passes over the training set", low=1)
-    epoch_samples: int = setting(0, "pictures drawn an epoch; 0: as many as the training set has", low=0)
+    epoch_samples: int = setting(0, "pictures drawn an epoch, at least two; 0: as many as the training set has", low=0)
     batch_size: int = setting(16, "windows a step", low=2)
     lr: float = setting(5e-5, "peak learning rate of AdamW", low=1e-8, high=1)
     backbone_lr_factor: float = setting(1.0, "the backbone learns at lr times this", low=0, high=10)
@@ -168,6 +169,7 @@ class CalibrationConfig:
 class OutputConfig:
     """Where a run is written."""
 
+    run: str = setting("", "folder of this run; empty: a new one in output.runs")
     runs: str = setting("runs", "folder of the experiment folders")
     name: str = setting("ganfingerprint", "name of the experiment; a time stamp is added")
     checkpoint_every: int = setting(1, "epochs between periodic checkpoints", low=1)
@@ -226,6 +228,8 @@ def load_config(
     for text in overrides:
         _merge(merged, _parse_override(text, mistakes))
     config = _build(TrainConfig, merged, "", mistakes)
+    if config.optim.epoch_samples == 1:
+        mistakes.append("optim.epoch_samples must be 0 or at least 2, got 1: batch norms need two windows")
     if mistakes:
         raise ConfigError(mistakes)
     return typing.cast(TrainConfig, config)
@@ -286,6 +290,9 @@ def _check(name: str, value: Any, hint: Any, rule: Mapping[str, Any], mistakes: 
         mistakes.append(
             f"{name} must be one of {', '.join(rule['choices'])}, got {value!r}{_nearest(str(value), rule['choices'])}"
         )
+        return _INVALID
+    if isinstance(converted, float) and not math.isfinite(converted):
+        mistakes.append(f"{name} must be a finite number, got {value!r}")
         return _INVALID
     low, high = rule["low"], rule["high"]
     if converted is not None and (

@@ -236,3 +236,14 @@ def test_described_names_can_be_set(cls: type[Any]) -> None:
     section = {AugmentConfig: "augment", OptimConfig: "optim"}[cls]
     every = [f"{section}.{name}={default}" for name, default, _ in describe(cls)]
     assert getattr(load_config(overrides=every), section) == cls()
+
+
+@pytest.mark.parametrize("text", ["optim.warmup_epochs=.inf", "optim.grad_clip=.nan", "data.proxy_weight=.inf"])
+def test_a_number_must_be_finite(text: str) -> None:
+    with pytest.raises(ConfigError, match="must be a finite number"):
+        load_config(overrides=[text])
+
+
+def test_one_picture_an_epoch_is_refused_because_a_batch_norm_needs_two() -> None:
+    with pytest.raises(ConfigError, match=r"optim\.epoch_samples must be 0 or at least 2, got 1"):
+        load_config(overrides=["optim.epoch_samples=1"])

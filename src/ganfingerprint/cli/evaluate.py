@@ -141,9 +141,9 @@ def draw_attention(judge: Detector, found: Evaluation, root: Path, folder: Path)
 
 def _record(found: Evaluation, card: Card, folder: Path) -> None:
     """Write the card, last of all: a run that failed before has changed nothing."""
-    from ganfingerprint.evaluation.run import fit_card_figures
+    from ganfingerprint.evaluation.measure import card_figures
 
-    write_card(folder, card.replaced(figures={**card.figures, **fit_card_figures(found)}))
+    write_card(folder, card.replaced(figures={**card.figures, **card_figures(found.measurement, found.facts.split)}))
 
 
 def _print(found: Evaluation, output_dir: Path, console: Console) -> None:

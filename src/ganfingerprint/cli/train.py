@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ Rate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
 Resume = Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with the run of this folder.")]
-Output = Annotated[Path | None, typer.Option(metavar="RUN", help="Folder in which each run makes its own.")]
+Output = Annotated[Path | None, typer.Option(metavar="RUN", help="Folder of this run; else a new one in runs/.")]
 Minutes = Annotated[float | None, typer.Option(help="Time budget; the schedule ends with it.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that read pictures.")]
 Seed = Annotated[int | None, typer.Option(help="Of every random choice.")]
@@ -79,7 +80,7 @@ def train(
         "optim.lr": lr,
         "optim.device": device,
         "optim.precision": precision,
-        "output.runs": output,
+        "output.run": output,
         "optim.max_minutes": max_minutes,
         "data.workers": workers,
         "seed": seed,
@@ -123,7 +124,8 @@ def _run(overrides: list[str], *, config: Path | None, preset: str | None, resum
     if resume is not None:
         resolved = resumed_config(resume, overrides)
     with _progress() as report:
-        result = run_training(resolved, resume=resume, report=report)
+        command = shlex.join(["ganfingerprint", *sys.argv[1:]])
+        result = run_training(resolved, resume=resume, report=report, command=command)
     print(f"{result.pictures_seen} pictures in {result.minutes:.1f} minutes; run: {result.run}")
     if result.detector is None:
         print(f"Stopped and saved. Go on with: ganfingerprint train --resume {result.run}", file=sys.stderr)

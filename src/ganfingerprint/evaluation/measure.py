@@ -15,6 +15,7 @@ from ganfingerprint.evaluation import metrics
 from ganfingerprint.evaluation.bootstrap import Interval, Statistic, bootstrap_intervals
 from ganfingerprint.evaluation.metrics import Int64Array, Metrics
 from ganfingerprint.evaluation.protocol import (
+    WITHOUT_PROXIES,
     ScoreTable,
     Slice,
     failure_counts,
@@ -228,3 +229,39 @@ _STATISTICS: Mapping[str, Mapping[str, Statistic]] = {
     | {"brier": metrics.brier_score, "ece": metrics.expected_calibration_error},
     "log10_lr": {"cllr": metrics.cllr},
 }
+
+
+def card_figures(found: Measurement, split: str) -> dict[str, dict[str, Any]]:
+    """The figures of a split for a detector's card: split → metric → value, low, high, n.
+
+    `n` is the number of pictures behind a figure; what is not a number is left out. Metrics with proxies carry the
+    suffix `_with_proxies`; those of generators and families with enough pictures are named `auc.generator.NAME`.
+    """
+    figures: dict[str, Any] = {}
+    for part in found.overall:
+        suffix = "" if part.name == WITHOUT_PROXIES else "_" + part.name.replace(" ", "_")
+        figures |= {name + suffix: entry for name, entry in _card_entries(part).items()}
+    for by, parts in found.groups.items():
+        name = "false_alarm_rate_shipped" if by == "source" else "auc"
+        for part in parts:
+            entry = _card_entries(part).get(name)
+            if entry is not None:
+                figures[f"{name}.{by}.{part.name}"] = entry
+    return {split: figures}
+
+
+def _card_entries(part: SliceFigures) -> dict[str, dict[str, float | int]]:
+    entries: dict[str, dict[str, float | int]] = {}
+    for name, figure in part.figures.items():
+        known = {key: value for key, value in figure.as_dict().items() if value is not None}
+        if "value" in known:
+            entries[name] = {**known, "n": _pictures_behind(name, part)}
+    return entries
+
+
+def _pictures_behind(name: str, part: SliceFigures) -> int:
+    if name in ("recall", "recall_shipped", "miss_rate_shipped", "uncertain_fakes_shipped"):
+        return part.n_fake
+    if name in ("false_alarm_rate_shipped", "uncertain_reals_shipped"):
+        return part.n_real
+    return part.n_real + part.n_fake

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import ganfingerprint
 from ganfingerprint.catalog import Catalog, read_catalog
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import DataError, UsageError
 from ganfingerprint.evaluation.canvas import require_matplotlib
-from ganfingerprint.evaluation.measure import Evaluation, Facts, SliceFigures, measure
+from ganfingerprint.evaluation.measure import Evaluation, Facts, measure
 from ganfingerprint.evaluation.outputs import write_outputs
-from ganfingerprint.evaluation.protocol import GROUPINGS, WITHOUT_PROXIES, score_table
+from ganfingerprint.evaluation.protocol import GROUPINGS, score_table
 from ganfingerprint.types import Answer
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
@@ -71,43 +70,6 @@ def evaluate(
     evaluation = Evaluation(facts=facts, table=table, measurement=measurement)
     write_outputs(evaluation, Path(output_dir), catalog.root)
     return evaluation
-
-
-def fit_card_figures(evaluation: Evaluation) -> Mapping[str, Any]:
-    """The figures of a split for a detector's card: split → metric → value, low, high, n.
-
-    `n` is the number of pictures behind a figure; what is not a number is left out. Metrics with proxies carry the
-    suffix `_with_proxies`; those of generators and families with enough pictures are named `auc.generator.NAME`.
-    """
-    found = evaluation.measurement
-    figures: dict[str, Any] = {}
-    for part in found.overall:
-        suffix = "" if part.name == WITHOUT_PROXIES else "_" + part.name.replace(" ", "_")
-        figures |= {name + suffix: entry for name, entry in _card_entries(part).items()}
-    for by, parts in found.groups.items():
-        name = "false_alarm_rate_shipped" if by == "source" else "auc"
-        for part in parts:
-            entry = _card_entries(part).get(name)
-            if entry is not None:
-                figures[f"{name}.{by}.{part.name}"] = entry
-    return {evaluation.facts.split: figures}
-
-
-def _card_entries(part: SliceFigures) -> dict[str, dict[str, float | int]]:
-    entries: dict[str, dict[str, float | int]] = {}
-    for name, figure in part.figures.items():
-        known = {key: value for key, value in figure.as_dict().items() if value is not None}
-        if "value" in known:
-            entries[name] = {**known, "n": _pictures_behind(name, part)}
-    return entries
-
-
-def _pictures_behind(name: str, part: SliceFigures) -> int:
-    if name in ("recall", "recall_shipped", "miss_rate_shipped", "uncertain_fakes_shipped"):
-        return part.n_fake
-    if name in ("false_alarm_rate_shipped", "uncertain_reals_shipped"):
-        return part.n_real
-    return part.n_real + part.n_fake
 
 
 def _check(by: Sequence[str], samples: int) -> None:

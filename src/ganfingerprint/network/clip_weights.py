@@ -65,7 +65,7 @@ def _load(path: Path) -> onnx.ModelProto:
     try:
         import onnx
     except ImportError as problem:
-        raise MissingExtraError("onnx", "train", "reading the packaged CLIP weights") from problem
+        raise MissingExtraError("onnx", "backbones", "reading the packaged CLIP weights") from problem
     try:
         return onnx.load(path)
     except Exception as problem:  # protobuf's own error classes differ between its versions

@@ -48,17 +48,23 @@ class DeepfakeDataset(Dataset[Item]):
     """Windows of labelled pictures. What happens to a picture depends on its draw alone, not on who asked before.
 
     A file that cannot be read never stops a batch: another picture of its kind takes its place, and `unreadable`
-    of the process that met it names it.
+    names it, whichever process met it.
     """
 
     def __init__(self, samples: Sequence[Sample], transform: Step, *, seed: int = 42) -> None:
         if not samples:
             raise DataError("the dataset has no pictures")
         self.samples, self.transform, self.seed = tuple(samples), transform, seed
-        self.unreadable: dict[str, str] = {}
+        # In memory that the loader's processes share.
+        self._failed = torch.zeros(len(samples), dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def unreadable(self) -> tuple[Sample, ...]:
+        """The samples that could not be read so far."""
+        return tuple(self.samples[index] for index in self._failed.nonzero().flatten().tolist())
 
     def __getitem__(self, draw: int | Draw) -> Item:
         if not isinstance(draw, Draw):
@@ -73,9 +79,9 @@ class DeepfakeDataset(Dataset[Item]):
             try:
                 return index, decode(sample.path).pixels
             except InputError as problem:
-                if problem.source not in self.unreadable:
+                if not self._failed[index]:
                     _log.warning("left out: %s (%s)", problem, problem.code)
-                self.unreadable[problem.source] = problem.reason
+                self._failed[index] = True
                 alike = [i for i, other in enumerate(self.samples) if _kind(other) == _kind(sample)]
                 index = alike[int(rng.integers(len(alike)))]
         raise DataError(f"20 pictures in a row could not be read, the last: {self.samples[index].path}")

@@ -19,7 +19,7 @@ import torch
 from numpy.lib.format import open_memmap
 
 from ganfingerprint.atomic import replacing
-from ganfingerprint.catalog import Sample
+from ganfingerprint.catalog import Sample, digest
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.network.backbones import FeatureMaps
 from ganfingerprint.network.fingerprint_net import FingerprintNet
@@ -43,13 +43,18 @@ class View(NamedTuple):
 
 
 class CachedMaps:
-    """Windows, labels and backbone maps of a list of pictures, [n * views] rows, on disk."""
+    """Windows, labels and backbone maps of a list of pictures below `root`, [n * views] rows, on disk.
+
+    `origin` says what computes the maps.
+    """
 
     def __init__(
-        self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int, origin: str = ""
+        self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int, root: Path, origin: str = ""
     ) -> None:
         self.folder, self.samples, self.views, self.seed = folder, tuple(samples), tuple(views), seed
-        self.origin = origin  # what computes the maps; maps of another origin are not taken for these
+        # What decides the rows: maps of other pictures, labels, views or another backbone are not taken for these.
+        content = repr((digest(self.samples, root), self.views, seed, origin))
+        self._content = hashlib.sha256(content.encode()).hexdigest()
         self.rows = len(samples) * len(views)
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -90,19 +95,13 @@ class CachedMaps:
         if not file.is_file():
             return 0
         found = json.loads(file.read_text(encoding="utf-8"))
-        if found.get("content") != self._content():
+        if found.get("content") != self._content:
             raise TrainingError(f"{self.folder}: the cached maps are of other pictures, views or backbone; remove them")
         return int(found["rows"])
 
     def _note(self, rows: int) -> None:
         with replacing(self.folder / "done.json") as beside:
-            beside.write_text(json.dumps({"rows": rows, "content": self._content()}), encoding="utf-8")
-
-    def _content(self) -> str:
-        """What decides the rows: the pictures in their order, the views, the seed and what computes the maps."""
-        names = [f"{sample.path.parent.name}/{sample.path.name}" for sample in self.samples]
-        parts = repr((names, self.views, self.seed, self.origin))
-        return hashlib.sha256(parts.encode()).hexdigest()
+            beside.write_text(json.dumps({"rows": rows, "content": self._content}), encoding="utf-8")
 
     def _check_room(self, values: dict[str, np.ndarray]) -> None:
         """A full disk would end the process without a word: memory-mapped files are only then given their place."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from torch.utils.data import DataLoader
 
 from ganfingerprint.artifact import Card, write_detector
 from ganfingerprint.calibrate import Calibration
@@ -17,23 +20,25 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.canvas import save_figure
-from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, fitting_rows, judged_under, named
-from ganfingerprint.evaluation.metrics import compute_metrics
+from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, judged_under, named
+from ganfingerprint.evaluation.measure import card_figures, measure
 from ganfingerprint.evaluation.plots import plot_training_curves
 from ganfingerprint.evaluation.protocol import ScoreTable, score_table
 from ganfingerprint.network.backbones import BACKBONES
 from ganfingerprint.network.storage import stored_architecture, stored_state
-from ganfingerprint.training.dataset import Loaders, judged_samples
+from ganfingerprint.training.dataset import DeepfakeDataset, Item, Loaders, judged_samples
 from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.types import Answer
 
+BOOTSTRAP_SAMPLES = 1000
 _LICENCE = "Apache-2.0 for the weights learnt here; the pictures they were learnt from keep theirs"
 
 
-def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
+def finish_run(trainer: Trainer, loaders: Loaders, report: Report, *, command: str) -> Path:
     """Write `detector/` into the run's folder, and the results and curves beside it; returns the detector's folder.
 
-    Thresholds and calibration are fitted to the validation pictures, see `ganfingerprint.evaluation.fit`.
+    `command` is how the run was called. Thresholds and calibration are fitted to the validation pictures, see
+    `ganfingerprint.evaluation.fit`.
 
     Raises:
         TrainingError: none of them can be read.
@@ -48,7 +53,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
         calibration=Calibration.unfitted().to_mapping(),
         normalisation={"mean": list(model.backbone.mean), "std": list(model.backbone.std)},
         name=config.output.name,
-        training=_training_facts(trainer, loaders),
+        training=_training_facts(trainer, loaders, command),
         licence=_LICENCE,
         origin=_origin(trainer),
     )
@@ -58,14 +63,30 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report) -> Path:
         table = score_samples(detector, judged_samples(loaders.catalog), loaders.catalog.root, report)
         rates = config.calibration
         calibration = fit_table(table, false_alarm_rate=rates.false_alarm_rate, miss_rate=rates.miss_rate)
-        figures = {named(FITTING_SPLIT, CHOSE_ALL): _figures(judged_under(table, calibration))}
+        found = measure(judged_under(table, calibration), by=(), seed=config.seed, samples=BOOTSTRAP_SAMPLES)
+        figures = card_figures(found, named(FITTING_SPLIT, CHOSE_ALL))
         folder = tracker.folder / "detector"
         card = card.replaced(calibration=calibration.to_mapping(), figures=figures)
         write_detector(folder, stored_state(model, config.network.backbone), card)
+    left_out = unreadable(loaders)
+    if left_out:
+        tracker.log(f"{len(left_out)} pictures could not be read and were left out: {', '.join(left_out)}")
     _draw_curves(trainer.progress.history, tracker.folder / "training_curves.png")
-    tracker.save_results({"progress": asdict(trainer.progress), "detector": str(folder), **figures})
+    tracker.save_results(
+        {"progress": asdict(trainer.progress), "detector": str(folder), "unreadable": left_out, **figures}
+    )
     tracker.log(f"wrote {folder}")
     return folder
+
+
+def unreadable(loaders: Loaders) -> list[str]:
+    """Training and validation pictures that could not be read in this sitting, below the data root."""
+    found = [sample.path for loader in (loaders.train, loaders.validation) for sample in _dataset(loader).unreadable]
+    return [os.path.relpath(path, loaders.catalog.root) for path in found]
+
+
+def _dataset(loader: DataLoader[Item]) -> DeepfakeDataset:
+    return cast(DeepfakeDataset, loader.dataset)
 
 
 def score_samples(detector: Detector, samples: Sequence[Sample], root: Path, report: Report) -> ScoreTable:
@@ -98,12 +119,6 @@ def _draw_curves(history: list[dict[str, float]], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _figures(table: ScoreTable) -> dict[str, Any]:
-    rows = fitting_rows(table)
-    metrics = compute_metrics(rows.is_fake, rows.prob_fake)
-    return {name: {"value": value} for name, value in asdict(metrics).items()}
-
-
 def _origin(trainer: Trainer) -> str:
     origin = trainer.model.backbone.weights_origin
     if origin == "random":
@@ -111,10 +126,11 @@ def _origin(trainer: Trainer) -> str:
     return f"{origin}; {BACKBONES[trainer.config.network.backbone].licence}"
 
 
-def _training_facts(trainer: Trainer, loaders: Loaders) -> dict[str, Any]:
+def _training_facts(trainer: Trainer, loaders: Loaders, command: str) -> dict[str, Any]:
     progress, catalog = trainer.progress, loaders.catalog
     return {
         "data": {split: len(catalog.split(split)) for split in catalog.splits},
+        "unreadable": len(unreadable(loaders)),
         "pictures_seen": progress.pictures_seen,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
@@ -122,7 +138,7 @@ def _training_facts(trainer: Trainer, loaders: Loaders) -> dict[str, Any]:
         "minutes": round(progress.spent_s / 60, 1),
         "precision": trainer.compute.precision,
         "seed": trainer.config.seed,
-        "command": " ".join(["ganfingerprint", *map(_public, sys.argv[1:])]),
+        "command": shlex.join(map(_public, shlex.split(command))),
         "config": _public_config(to_mapping(trainer.config)),
     }
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from ganfingerprint.atomic import replacing
+from ganfingerprint.catalog import digest
 from ganfingerprint.config import TrainConfig, from_mapping, load_config, to_mapping
 from ganfingerprint.errors import ConfigError, TrainingError
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
@@ -35,6 +37,7 @@ RESUMABLE = (
     "output.tensorboard",
 )
 
+COMMAND = "ganfingerprint train --config config.yaml"  # of the run's folder; says all, whoever called
 _CACHE = "cache"  # of maps, in the run's folder, when the user names no other
 
 _log = logging.getLogger(__name__)
@@ -52,25 +55,32 @@ class TrainResult:
     minutes: float
 
 
-def train(config: TrainConfig, *, resume: Path | None = None, report: Report | None = None) -> TrainResult:
+def train(
+    config: TrainConfig, *, resume: Path | None = None, report: Report | None = None, command: str = COMMAND
+) -> TrainResult:
     """Train a detector; with `resume`, go on with the run of that folder as if it had never stopped.
 
     The run's folder holds configuration, log, table of epochs, checkpoints and, at the end, `detector/`.
 
+    Args:
+        command: what the detector's card says of how it was trained; a resumed run keeps that of its start.
+
     Raises:
         ConfigError: settings that this machine or the backbone cannot honour.
         DataError: the labelled pictures cannot be used.
-        TrainingError: there is nothing to resume from.
+        TrainingError: there is nothing to resume from, or the run to be resumed began with other pictures or with
+            another backbone; or something lies where the run is to be written.
     """
     report = report or _silent
     with _tracker(config, resume) as tracker:
         trainer, loaders = prepare(config, tracker, report)
+        start = _begin(tracker.folder, trainer, loaders, command)
         if trainer.checkpoint("last").is_file():  # not there when the run was stopped before its first step
             trainer.load("last")
             trainer.reopen()
             tracker.log(f"resumed in epoch {trainer.progress.epoch + 1}, step {trainer.progress.step}")
         trainer.run(report)
-        detector = finish_run(trainer, loaders, report) if trainer.progress.finished else None
+        detector = finish_run(trainer, loaders, report, command=start["command"]) if trainer.progress.finished else None
         if detector is not None:
             shutil.rmtree(tracker.folder / _CACHE, ignore_errors=True)  # gigabytes that nothing needs any more
     progress = trainer.progress
@@ -108,6 +118,32 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
     return Trainer(model, source, config, compute, tracker), loaders
 
 
+def _begin(folder: Path, trainer: Trainer, loaders: Loaders, command: str) -> dict[str, str]:
+    """Write down what the run begins with, or check that it still has that; a resumed run would not be the same.
+
+    Raises:
+        TrainingError: it has not.
+    """
+    catalog, file = loaders.catalog, folder / "start.json"
+    now = {
+        "pictures": digest([*catalog.split("train"), *catalog.split("validation")], catalog.root),
+        "backbone": trainer.model.backbone.weights_origin,
+        "command": command,
+    }
+    if not file.is_file():
+        with replacing(file) as beside:
+            beside.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        return now
+    start: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    if start["pictures"] != now["pictures"]:
+        raise TrainingError(f"{folder}: the run began with other pictures or labels than {catalog.root} has now")
+    if start["backbone"] != now["backbone"]:
+        raise TrainingError(
+            f"{folder}: the run began with the backbone from {start['backbone']}; here it comes from {now['backbone']}"
+        )
+    return start
+
+
 def resumed_config(run: Path, overrides: Iterable[str] = ()) -> TrainConfig:
     """The configuration of a run to be resumed, with the few changes that leave its result comparable.
 
@@ -132,6 +168,8 @@ def resumed_config(run: Path, overrides: Iterable[str] = ()) -> TrainConfig:
 
 def _tracker(config: TrainConfig, resume: Path | None) -> ExperimentTracker:
     board = config.output.tensorboard
+    if resume is None and config.output.run:
+        return ExperimentTracker.begin(Path(config.output.run), tensorboard=board)
     if resume is None:
         return ExperimentTracker.create(Path(config.output.runs), config.output.name, tensorboard=board)
     if not resume.is_dir():
@@ -152,8 +190,12 @@ def _source(
     place = Path(config.optim.cache_dir) if config.optim.cache_dir else folder / _CACHE
     network = config.network
     origin = repr((network.backbone, network.taps, model.backbone.weights_origin, compute.precision))
-    train = CachedMaps(place / "train", samples.split("train"), views, seed=config.seed, origin=origin)
-    validation = CachedMaps(place / "validation", judged_samples(samples), views[:1], seed=config.seed, origin=origin)
+    train = CachedMaps(
+        place / "train", samples.split("train"), views, seed=config.seed, root=samples.root, origin=origin
+    )
+    validation = CachedMaps(
+        place / "validation", judged_samples(samples), views[:1], seed=config.seed, root=samples.root, origin=origin
+    )
     for cache, name in ((train, "maps of train"), (validation, "maps of validation")):
         cache.build(model, compute, _advance(report, name))
     return CachedBatches(train, validation, loaders.sampler, batch_size=config.optim.batch_size)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ganfingerprint.atomic import replacing
-from ganfingerprint.errors import MissingExtraError
+from ganfingerprint.errors import MissingExtraError, TrainingError
 
 
 class ExperimentTracker:
@@ -29,6 +29,19 @@ class ExperimentTracker:
         folder.mkdir(parents=True, exist_ok=True)
         self._board: Any = _open_board(folder / "tensorboard") if tensorboard else None
         self._log = (folder / "log.txt").open("a", encoding="utf-8", buffering=1)
+
+    @classmethod
+    def begin(cls, folder: Path, *, tensorboard: bool = False) -> ExperimentTracker:
+        """A run in `folder` itself.
+
+        Raises:
+            TrainingError: something lies there already, maybe a run.
+        """
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise TrainingError(
+                f"{folder}: something lies there already; choose another folder, or go on with the run by --resume"
+            )
+        return cls(folder, tensorboard=tensorboard)
 
     @classmethod
     def create(cls, base: Path, name: str, *, tensorboard: bool = False) -> ExperimentTracker:

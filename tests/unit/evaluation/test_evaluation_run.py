@@ -18,9 +18,9 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.errors import DataError, UsageError
 from ganfingerprint.evaluation import protocol
-from ganfingerprint.evaluation.measure import Evaluation
+from ganfingerprint.evaluation.measure import Evaluation, card_figures
 from ganfingerprint.evaluation.outputs import choose_samples
-from ganfingerprint.evaluation.run import evaluate, fit_card_figures
+from ganfingerprint.evaluation.run import evaluate
 
 FIGURES = {
     "roc_curve.png", "precision_recall.png", "reliability.png", "score_distribution.png", "verdicts.png",
@@ -168,7 +168,7 @@ def test_the_shown_pictures_are_the_most_and_the_least_rightly_judged_of_each_cl
 
 
 def test_the_card_gets_figures_with_intervals_and_numbers_behind_them(done: tuple[Evaluation, Path]) -> None:
-    figures = fit_card_figures(done[0])["test"]
+    figures = card_figures(done[0].measurement, "test")["test"]
     headline = done[0].measurement.headline.figures
     assert figures["auc"] == {
         "value": headline["auc"].value,
@@ -196,7 +196,7 @@ def test_groups_of_enough_pictures_have_bars_and_places_in_the_card(detector: De
     assert {entry.name for entry in (tmp_path / "out" / "figures").iterdir()} == (FIGURES - {"auc_by_family.png"}) | {
         "auc_by_generator.png", "false_alarms_by_source.png",
     }  # fmt: skip
-    figures = fit_card_figures(found)["test"]
+    figures = card_figures(found.measurement, "test")["test"]
     assert figures["auc.generator.set-a"] == figures["auc"]
     assert figures["false_alarm_rate_shipped.source.set-a"]["value"] == 0.0
 
@@ -210,7 +210,7 @@ def test_one_class_alone_is_measured_as_far_as_it_goes(detector: Detector, tmp_p
     assert math.isnan(found.measurement.headline.figures["auc"].value)
     assert found.measurement.headline.figures["false_alarm_rate_shipped"].value == pytest.approx(1 / 6)
     assert [entry.name for entry in (tmp_path / "out" / "figures").iterdir()] == ["sample_predictions.png"]
-    assert "auc" not in fit_card_figures(found)["test"]
+    assert "auc" not in card_figures(found.measurement, "test")["test"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, Vie
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.sampling import BalancedSampler, sample_weights
 from ganfingerprint.training.transforms import get_transforms
-from ganfingerprint.types import UInt8Array
+from ganfingerprint.types import Label, UInt8Array
 
 FP32 = Compute(device=torch.device("cpu"), precision="fp32")
 PLAIN = View(CenterWindow(96), 0)
@@ -46,9 +47,14 @@ def samples(drawn_root: Path) -> tuple[Sample, ...]:
 
 @pytest.fixture(scope="module")
 def built(model: FingerprintNet, samples: tuple[Sample, ...], tmp_path_factory: pytest.TempPathFactory) -> CachedMaps:
-    cache = CachedMaps(tmp_path_factory.mktemp("cache"), samples, [PLAIN, AUGMENTED], seed=42)
+    cache = CachedMaps(tmp_path_factory.mktemp("cache"), samples, [PLAIN, AUGMENTED], seed=42, root=root_of(samples))
     cache.build(model, FP32, ignore)
     return cache
+
+
+def root_of(samples: tuple[Sample, ...]) -> Path:
+    """The drawn pictures lie in root/split/class/."""
+    return samples[0].path.parents[2]
 
 
 def stored(folder: Path) -> dict[str, np.ndarray]:
@@ -108,7 +114,7 @@ def test_a_built_cache_is_opened_without_computing(
     built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
 ) -> None:
     counting = Counting(PLAIN.transform)
-    again = CachedMaps(built.folder, samples, [View(counting, 0), AUGMENTED], seed=42)
+    again = CachedMaps(built.folder, samples, [View(counting, 0), AUGMENTED], seed=42, root=root_of(samples))
     again.build(model, FP32, ignore)
     assert counting.calls == 0
     assert torch.equal(again.batch(range(8)).pixels, built.batch(range(8)).pixels)
@@ -141,9 +147,9 @@ def test_a_stopped_extraction_goes_on_to_the_same_arrays(
     first = View(Counting(PLAIN.transform, fails_at=plain_fails), 0)
     second = View(Counting(AUGMENTED.transform, fails_at=augmented_fails), 1)
     with pytest.raises(KeyboardInterrupt):
-        CachedMaps(tmp_path, samples, [first, second], seed=42).build(model, FP32, advance)
+        CachedMaps(tmp_path, samples, [first, second], seed=42, root=root_of(samples)).build(model, FP32, advance)
     counting = Counting(PLAIN.transform)
-    whole = CachedMaps(tmp_path, samples, [View(counting, 0), AUGMENTED], seed=42)
+    whole = CachedMaps(tmp_path, samples, [View(counting, 0), AUGMENTED], seed=42, root=root_of(samples))
     whole.build(model, FP32, advance)
     assert counting.calls == redone
     assert seen[-1] == (8, 8)
@@ -159,7 +165,7 @@ def test_a_stopped_extraction_goes_on_to_the_same_arrays(
 def test_maps_of_other_pictures_are_not_taken_for_these(
     built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
 ) -> None:
-    fewer = CachedMaps(built.folder, samples[:3], [PLAIN, AUGMENTED], seed=42)
+    fewer = CachedMaps(built.folder, samples[:3], [PLAIN, AUGMENTED], seed=42, root=root_of(samples))
     with pytest.raises(TrainingError, match="the cached maps are of other pictures, views or backbone; remove them"):
         fewer.build(model, FP32, ignore)
 
@@ -167,7 +173,9 @@ def test_maps_of_other_pictures_are_not_taken_for_these(
 def test_maps_of_another_backbone_are_not_taken_for_these(
     built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
 ) -> None:
-    other = CachedMaps(built.folder, samples, [PLAIN, AUGMENTED], seed=42, origin="another backbone")
+    other = CachedMaps(
+        built.folder, samples, [PLAIN, AUGMENTED], seed=42, root=root_of(samples), origin="another backbone"
+    )
     with pytest.raises(TrainingError, match="other pictures, views or backbone"):
         other.build(model, FP32, ignore)
 
@@ -183,9 +191,18 @@ class Summing(Backbone):
         return FeatureMaps(plane, plane, plane, summary=plane.mean(dim=(2, 3)))
 
 
+def test_maps_of_corrected_labels_are_not_those_of_the_wrong_ones(
+    built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
+) -> None:
+    turned = tuple(replace(s, label=Label.REAL if s.is_fake else Label.FAKE) for s in samples)
+    other = CachedMaps(built.folder, turned, [PLAIN, AUGMENTED], seed=42, root=root_of(samples))
+    with pytest.raises(TrainingError, match="other pictures, views or backbone"):
+        other.build(model, FP32, ignore)
+
+
 def test_a_summary_is_cached_beside_the_maps(samples: tuple[Sample, ...], tmp_path: Path) -> None:
     net = FingerprintNet(Summing(), frequency=False, statistics=True).eval()
-    cache = CachedMaps(tmp_path, samples, [PLAIN], seed=42)
+    cache = CachedMaps(tmp_path, samples, [PLAIN], seed=42, root=root_of(samples))
     cache.build(net, FP32, ignore)
     maps = cache.batch([2, 0]).maps
     assert maps is not None

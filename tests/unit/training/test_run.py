@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,12 +129,114 @@ def test_the_average_of_weights_survives_a_stop(drawn_root: Path, tmp_path: Path
     assert_equal_weights(one["mean"], two["mean"])
 
 
-def test_published_error_19_a_resumed_run_keeps_its_best_score_and_its_table_of_epochs(unbroken: TrainResult) -> None:
-    state = load_checkpoint(unbroken.run / "checkpoints" / "last.pt")
-    assert [row["epoch"] for row in state["progress"]["history"]] == [1, 2, 3]
-    best = max(state["progress"]["history"], key=lambda row: (row["val_score"], -row["val_loss"]))
-    assert state["progress"]["best_score"] == best["val_score"]
-    assert {"scaler", "scheduler", "optimizer", "random_state", "config"} <= state.keys()
+def test_published_error_19_a_resumed_run_keeps_best_score_scaler_and_random_state(
+    unbroken: TrainResult, drawn_root: Path, tmp_path: Path
+) -> None:
+    def die(at: str, done: int, total: int, loss: float, rate: float) -> None:
+        if (at, done) == ("epoch 3", 1):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tiny(drawn_root, tmp_path), report=die)
+    (run,) = tmp_path.iterdir()
+    torch.manual_seed(7)
+    resumed = train(resumed_config(run), resume=run)
+    one, two = (load_checkpoint(result.run / "checkpoints" / "last.pt") for result in (unbroken, resumed))
+    assert timeless(one["progress"]) == timeless(two["progress"])
+    assert torch.equal(one["random_state"]["torch"], two["random_state"]["torch"])
+    assert one["scheduler"]["last_epoch"] == two["scheduler"]["last_epoch"] == 9
+    best = [load_checkpoint(result.run / "checkpoints" / "best.pt")["model"] for result in (unbroken, resumed)]
+    assert_equal_weights(*best)
+
+
+def timeless(progress: dict[str, Any]) -> dict[str, Any]:
+    """A run's progress without what the clock says."""
+    rows = [{name: value for name, value in row.items() if name != "minutes"} for row in progress["history"]]
+    return {**progress, "history": rows, "spent_s": 0}
+
+
+def test_published_error_19_a_resumed_run_keeps_the_scale_of_its_scaler(drawn_root: Path, tmp_path: Path) -> None:
+    config = tiny(drawn_root, tmp_path)
+    scales = []
+    with ExperimentTracker.create(tmp_path, "scaled") as tracker:
+        for scale in (1024.0, 2.0):
+            trainer = Trainer(
+                build_network(config.network), BrokenSource(), config, Compute.choose("cpu", "fp32"), tracker
+            )
+            trainer.scaler = torch.amp.GradScaler("cpu", init_scale=scale, enabled=True)
+            if not trainer.checkpoint("last").is_file():
+                trainer.save("last")
+            trainer.load("last")
+            scales.append(trainer.scaler.get_scale())
+    assert scales == [1024.0, 1024.0]
+
+
+@pytest.mark.parametrize("change", ["added", "relabelled"])
+def test_a_run_is_not_resumed_on_other_pictures(drawn_root: Path, tmp_path: Path, change: str) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(drawn_root, root)
+    first = train(tiny(root, tmp_path / "runs", "optim.epochs=1"))
+    picture = next((root / "train" / "fake").iterdir())
+    if change == "added":
+        shutil.copy(picture, picture.with_name("new.png"))
+    else:
+        picture.rename(root / "train" / "real" / f"z{picture.name}")
+    with pytest.raises(TrainingError, match="the run began with other pictures or labels"):
+        train(resumed_config(first.run, ["optim.epochs=2"]), resume=first.run)
+
+
+def test_a_run_may_go_on_where_its_pictures_were_moved_to(drawn_root: Path, tmp_path: Path) -> None:
+    first = train(tiny(drawn_root, tmp_path / "runs", "optim.epochs=1"))
+    shutil.copytree(drawn_root, tmp_path / "moved")
+    config = resumed_config(first.run, ["optim.epochs=2", f"data.root={tmp_path / 'moved'}"])
+    assert train(config, resume=first.run).detector is not None
+
+
+def test_a_run_is_not_resumed_with_another_backbone(drawn_root: Path, tmp_path: Path) -> None:
+    first = train(tiny(drawn_root, tmp_path, "optim.epochs=1"))
+    start = json.loads((first.run / "start.json").read_text())
+    assert start["backbone"] == "random"
+    (first.run / "start.json").write_text(json.dumps({**start, "backbone": "file w.pth, sha256 12ab"}))
+    with pytest.raises(TrainingError, match=r"the backbone from file w\.pth.*; here it comes from random"):
+        train(resumed_config(first.run, ["optim.epochs=2"]), resume=first.run)
+
+
+def test_a_run_can_be_given_its_own_folder_which_must_be_free(drawn_root: Path, tmp_path: Path) -> None:
+    config = tiny(drawn_root, tmp_path, "optim.epochs=1", f"output.run={tmp_path / 'mine'}")
+    assert train(config).detector == tmp_path / "mine" / "detector"
+    with pytest.raises(TrainingError, match="something lies there already"):
+        train(config)
+
+
+def test_the_card_tells_the_command_of_the_start_and_how_many_pictures_are_behind_a_figure(
+    drawn_root: Path, tmp_path: Path
+) -> None:
+    command = "ganfingerprint train --data-root '/my data/set one' --epochs 1"
+    first = train(tiny(drawn_root, tmp_path, "optim.epochs=1"), command=command)
+    again = train(
+        resumed_config(first.run, ["optim.epochs=2"]), resume=first.run, command="ganfingerprint train --resume"
+    )
+    assert again.detector is not None
+    card = read_card(again.detector)
+    assert card.training["command"] == "ganfingerprint train --data-root 'set one' --epochs 1"
+    (figures,) = card.figures.values()
+    assert {"value", "n"} <= figures["auc"].keys()  # and an interval where there are enough pictures
+    assert "threshold" not in figures
+
+
+def test_pictures_that_cannot_be_read_are_named_in_the_results_and_counted_in_the_card(
+    drawn_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(drawn_root, root)
+    victims = [next((root / split / "fake").iterdir()) for split in ("train", "validation")]
+    for victim in victims:
+        victim.write_bytes(b"not a picture")
+    result = train(tiny(root, tmp_path / "runs", "optim.epoch_samples=0", "optim.epochs=1", "data.workers=1"))
+    assert result.detector is not None
+    named = json.loads((result.run / "results.json").read_text())["unreadable"]
+    assert named == [victim.relative_to(root).as_posix() for victim in victims]
+    assert read_card(result.detector).training["unreadable"] == 2
 
 
 def test_a_run_writes_its_resolved_configuration(unbroken: TrainResult, drawn_root: Path) -> None:
