@@ -24,6 +24,7 @@ help:  ## what can be made
 
 demo: $(STAMP)  ## judge the pictures of samples/ and write heat maps to demo-output/
 	@$(BIN)/ganfingerprint predict samples --recursive --gradcam --output-dir demo-output
+	@echo "The fakes of samples/ are photographs that a network redrew or enlarged: the kind this detector is weakest at (README)."
 	@echo "The pictures with verdict and heat map: $(CURDIR)/demo-output"
 
 test: $(STAMP)  ## run the tests (no network, no GPU)

@@ -50,7 +50,12 @@ else:
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"]
 )
-"""Suffixes that `find_images` takes for pictures; lower case, with the dot."""
+"""Suffixes of pictures that can be read; lower case, with the dot."""
+
+FOREIGN_SUFFIXES: frozenset[str] = frozenset(
+    [".heic", ".heif", ".jxl", ".jp2", ".j2k", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"]
+)
+"""Suffixes of pictures that cannot be read; `find_images` lists them too, so that their rows say so."""
 
 _OPENERS: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
     ((b"\xff\xd8\xff",), jpeg_factory),  # MPO too: several JPEG in one file
@@ -59,8 +64,11 @@ _OPENERS: tuple[tuple[tuple[bytes, ...], _Opener], ...] = (
     ((b"BM",), BmpImageFile),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
 )
-_AVIF_BRANDS = (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"mif1", b"msf1")  # of the container, which holds AVIF or HEIC; the brands that follow say which
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (  # offset, what stands there, what it is
+    (4, b"ftypmif1", "a HEIC picture, which is not read; save it as JPEG or PNG"),
+    (4, b"ftypmsf1", "a HEIC picture, which is not read; save it as JPEG or PNG"),
     (4, b"ftyphe", "a HEIC picture, which is not read; save it as JPEG or PNG"),
     (0, b"\xff\x0a", "a JPEG XL picture, which is not read; save it as JPEG or PNG"),
     (4, b"JXL ", "a JPEG XL picture, which is not read; save it as JPEG or PNG"),
@@ -162,7 +170,7 @@ def find_images(path: Path, *, recursive: bool) -> list[Path]:
             if os.path.isdir(entry):  # not Path.is_dir, which raises without permission
                 if recursive:
                     (linked if entry.is_symlink() else folders).append(entry)
-            elif entry.suffix.lower() in IMAGE_SUFFIXES:
+            elif entry.suffix.lower() in IMAGE_SUFFIXES | FOREIGN_SUFFIXES:
                 found.append(entry)
     return sorted(found)
 
@@ -181,8 +189,11 @@ def _read(source: str | Path | bytes | BinaryIO, name: str, max_bytes: int) -> b
             data = source
         elif isinstance(source, str | Path):
             data = _read_file(Path(source), name, max_bytes)
-        else:
+        elif hasattr(source, "read"):
             data = _read_stream(source, name, max_bytes)
+        else:
+            kind = type(source).__name__
+            raise TypeError(f"a picture must be a path, the bytes of a file, a binary stream or an Image, got {kind}")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissingError(name, "there is no such file") from error
     except PermissionError as error:
@@ -287,12 +298,22 @@ def _open(data: bytes, name: str) -> ImageFile.ImageFile:
             return opener(stream, "")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WebPImageFile(stream, "")
-    if _AVIF and data[4:12] in _AVIF_BRANDS:
+    if _AVIF and _is_avif(data):
         return _AVIF[0](stream, "")
     for offset, mark, kind in _FOREIGN:
         if data[offset : offset + len(mark)].lower() == mark.lower():
             raise UnreadableImageError(name, f"this is {kind}")
     raise UnreadableImageError(name, "this is not a picture in JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP")
+
+
+def _is_avif(data: bytes) -> bool:
+    if data[4:8] != b"ftyp":
+        return False
+    if data[8:12] in _AVIF_BRANDS:
+        return True
+    compatible = data[16 : min(int.from_bytes(data[:4], "big"), 256)]
+    brands = [compatible[at : at + 4] for at in range(0, len(compatible), 4)]
+    return data[8:12] in _HEIF_BRANDS and any(brand in _AVIF_BRANDS for brand in brands)
 
 
 def _orientation(picture: PilImage.Image) -> int:

@@ -15,10 +15,11 @@ from ganfingerprint.calibrate import Calibration, fake_scores
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.engines import Engine, load_engine
-from ganfingerprint.errors import DetectorError, InputError, UsageError
+from ganfingerprint.errors import DetectorError, ImageTooSmallError, InputError, UsageError
 from ganfingerprint.types import Answer, Failure, Image, Outputs, Prediction, Windows
 from ganfingerprint.windows import cut_windows, pool
 
+SMALLEST_SIDE = 48  # pixels; of less, mirrored many times to fill a window, the score says nothing
 Source = str | Path | bytes | BinaryIO | Image
 
 
@@ -56,7 +57,7 @@ class Detector:
         """Judge one picture: a path, the bytes of a file, a binary stream, or an `Image`.
 
         Raises:
-            InputError: it cannot be read as a picture.
+            InputError: it cannot be read as a picture, or is too small to show a trace.
         """
         return self._judge([self._prepare(source)])[0]
 
@@ -71,10 +72,12 @@ class Detector:
         no more than that and one picture are ever held, however long `sources` is.
 
         Raises:
-            UsageError: `batch_size` is below 1.
+            UsageError: `batch_size` is below 1, or `sources` is a single path.
         """
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+        if isinstance(sources, str | bytes | Path):
+            raise UsageError(f"predict_many takes a list of pictures, not one {type(sources).__name__}: use predict")
         return self._answers(sources, batch_size)
 
     def _answers(self, sources: Iterable[Source], batch_size: int) -> Iterator[Answer]:
@@ -102,6 +105,9 @@ class Detector:
     def _prepare(self, source: Source) -> _Prepared:
         start = time.perf_counter()
         image = source if isinstance(source, Image) else decode(source)
+        if min(image.width, image.height) < SMALLEST_SIDE:
+            said = f"the picture has {image.width} x {image.height} pixels; a side below {SMALLEST_SIDE} shows no trace"
+            raise ImageTooSmallError(image.source, said)
         windows = cut_windows(image, self.window)
         # only the facts stay: the decoded picture itself may be a thousand times larger than its windows
         return _Prepared(

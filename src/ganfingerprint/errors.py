@@ -54,6 +54,16 @@ class MissingExtraError(GanFingerprintError):
         self.package, self.extra = package, extra
 
 
+EXTRA_OF = {  # what is imported → the package, and the extra that brings it
+    "cv2": ("opencv-python-headless", "train"),
+    "matplotlib": ("matplotlib", "train"),
+    "onnx": ("onnx", "backbones"),
+    "tensorboard": ("tensorboard", "train"),
+    "torch": ("torch", "train"),
+    "transformers": ("transformers", "train"),
+}
+
+
 class DataError(GanFingerprintError):
     """A data root or manifest that cannot be used."""
 

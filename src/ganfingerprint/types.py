@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -108,9 +108,9 @@ class Prediction:
     prob_fake: float  # calibrated, at even prior odds, 0..1
     log10_lr: float  # weight of evidence, > 0 speaks for fake; bounded by what the calibration data support
     verdict: Verdict
-    boxes: Int32Array  # [n, 4] the windows that were judged
-    window_prob_fake: Float64Array  # [n] the same calibration applied to each window alone
-    embedding: Float32Array  # [512] mean over windows
+    boxes: Int32Array = field(repr=False)  # [n, 4] the windows that were judged
+    window_prob_fake: Float64Array = field(repr=False)  # [n] the same calibration applied to each window alone
+    embedding: Float32Array = field(repr=False)  # [512] mean over windows
     detector_id: str
     latency_ms: float
 

@@ -248,7 +248,7 @@ def test_a_place_that_cannot_be_written_is_a_sentence(judge: Run, tmp_path: Path
     blocked.write_text("in the way", encoding="utf-8")
     done = judge(draw(tmp_path / "x.png", DARK), "--output-dir", blocked / "out")
     assert done.code == 1
-    assert done.err.startswith("error [system]: ")
+    assert "\nerror [system]: " in done.err
 
 
 def test_help_config_lists_every_setting_with_its_default(run: Run) -> None:

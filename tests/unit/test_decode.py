@@ -299,6 +299,7 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path, bad: str) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n", "PostScript"),
         (b"%PDF-1.7", "PDF"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + b"avif", "HEIC"),  # what follows the box is no brand
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
         (b"P6 20 20 255\n" + bytes(1200), "not a picture in JPEG"),  # Pillow could read it; it is not on our list
         (b"\xff\xd8\xff\xe0", "damaged or cut short"),

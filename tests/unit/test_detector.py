@@ -131,7 +131,7 @@ def sources(tmp_path: Path) -> list[Any]:
         tmp_path / "text.jpg",
         picture(130),
         tmp_path / "cut.png",
-        picture(255, 20, 30),
+        picture(255, 50, 60),
     ]
 
 
@@ -152,7 +152,7 @@ def test_published_error_15_a_corrupt_file_is_a_row_and_the_others_go_on(
 def test_many_give_the_same_answers_as_one_by_one(detector: Detector) -> None:
     generator = np.random.default_rng(0)
     pictures = []
-    for side in (30, 96, 200, 500):
+    for side in (50, 96, 200, 500):
         buffer = io.BytesIO()
         PilImage.fromarray(generator.integers(0, 256, (side, side + 7, 3), dtype=np.uint8)).save(buffer, "PNG")
         pictures.append(buffer.getvalue())
@@ -253,3 +253,31 @@ def test_a_card_without_a_usable_calibration_is_a_format_error(tmp_path: Path) -
 def test_a_detector_does_not_change(detector: Detector) -> None:
     with pytest.raises(FrozenInstanceError):
         detector.calibration = CALIBRATION  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("size", "judged"), [((48, 48), True), ((47, 300), False), ((300, 47), False)])
+def test_a_picture_too_small_to_show_a_trace_is_refused_and_not_called_real(
+    detector: Detector, size: tuple[int, int], judged: bool
+) -> None:
+    (answer,) = detector.predict_many([picture(90, *size)])
+    assert isinstance(answer, Prediction) is judged
+    if isinstance(answer, Failure):
+        assert answer.code == "too_small"
+        assert "a side below 48" in answer.error
+
+
+@pytest.mark.parametrize("one", ["photo.jpg", Path("photo.jpg"), b"bytes"])
+def test_one_path_is_not_a_list_of_pictures(detector: Detector, one: Any) -> None:
+    with pytest.raises(UsageError, match="predict_many takes a list of pictures, not one"):
+        detector.predict_many(one)
+
+
+def test_another_kind_of_picture_is_refused_with_the_kinds_there_are(detector: Detector) -> None:
+    with pytest.raises(TypeError, match="a path, the bytes of a file, a binary stream or an Image, got ndarray"):
+        detector.predict(np.zeros((96, 96, 3), np.uint8))  # type: ignore[arg-type]
+
+
+def test_a_printed_answer_is_one_line_without_its_arrays(detector: Detector) -> None:
+    text = repr(detector.predict(picture(90)))
+    assert "embedding" not in text
+    assert "verdict" in text

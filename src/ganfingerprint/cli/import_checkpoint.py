@@ -14,6 +14,8 @@ from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 
 NOTICE = """\
+It will not score as the published code does: pictures are judged in windows at native resolution, where that resizes
+them to 256 pixels, and the spectrum is averaged, where that takes single points.
 Its probabilities are the network's own and no error rate stands behind its verdicts. Fit them to labelled pictures:
   ganfingerprint evaluate --fit --detector {folder} --data-root DIR --split validation --output-dir OUT"""
 

@@ -18,7 +18,7 @@ from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
 from ganfingerprint.cli.train import train
-from ganfingerprint.errors import ConfigError, GanFingerprintError
+from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
 
 EPILOG = "Exit codes: 0 all was read, 2 some pictures could not be read, 1 a usage or set-up error."
 
@@ -70,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has had enough (`| head`); Python would complain once more when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.REFUSED
+    except ModuleNotFoundError as problem:
+        name = (problem.name or "").partition(".")[0]
+        if name not in EXTRA_OF:
+            raise
+        return _refuse(MissingExtraError.code, [str(MissingExtraError(*EXTRA_OF[name], "this command"))])
     except OSError as problem:  # a folder that cannot be written, a full disk
         return _refuse("system", [str(problem)])
     except (KeyboardInterrupt, typer.Abort):

@@ -213,7 +213,7 @@ def _with_heat(image: Image, heat: HeatMap | None, *, below: int) -> tuple[Sheet
     """The picture alone, or beside its heat with a key."""
     if heat is None:
         return with_panels(image, [], below=below)
-    panel = heat_panel(image, heat.values, heat.coverage, f"evidence for: {heat.label}")
+    panel = heat_panel(image, heat.values, heat.coverage, _caption(heat))
     sheet, top = with_panels(image, [panel], below=SCALE + below)
     if heat.peak > 0:
         low, high = RELATIVE_SCALE if heat.relative else ABSOLUTE_SCALE
@@ -221,6 +221,11 @@ def _with_heat(image: Image, heat: HeatMap | None, *, below: int) -> tuple[Sheet
     else:
         sheet.text(MARGIN, top + SCALE / 2 - 4, f"nothing in the picture speaks for: {heat.label}", size=12)
     return sheet, top + SCALE
+
+
+def _caption(heat: HeatMap) -> str:
+    undecided = heat.prediction.verdict is Verdict.UNCERTAIN
+    return f"weak signs towards: {heat.label}" if undecided else f"evidence for: {heat.label}"
 
 
 def _facts(prediction: Prediction, true_label: Label | None) -> list[tuple[str, str]]:
@@ -231,7 +236,7 @@ def _facts(prediction: Prediction, true_label: Label | None) -> list[tuple[str, 
         ("Windows examined", str(prediction.windows)),
     ]
     if true_label is not None:
-        facts.append(("True label", f"{true_label}: {_judge(prediction.verdict, true_label)}"))
+        facts.append(("Label in its name or folder", f"{true_label}: {_judge(prediction.verdict, true_label)}"))
     return facts
 
 
@@ -253,4 +258,4 @@ def _ratio(log10_lr: float) -> str:
 def _judge(verdict: Verdict, true_label: Label) -> str:
     if verdict is Verdict.UNCERTAIN:
         return "left undecided"
-    return "the verdict is right" if verdict.value == true_label.value else "the verdict is WRONG"
+    return "the verdict agrees" if verdict.value == true_label.value else "the verdict disagrees"

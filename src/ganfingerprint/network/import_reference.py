@@ -70,8 +70,9 @@ def read_reference_checkpoint(path: str | Path) -> dict[str, Tensor]:
 def import_reference_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The reference code's weights under our names, for the network of a default `NetworkConfig`.
 
-    Both norms of each pair in FrequencyAwareness receive the one that the reference shares, so that the outputs
-    are the same.
+    Both norms of each pair in FrequencyAwareness receive the one that the reference shares, so that its outputs are
+    the same. Those of the whole are near, not equal: the published spectrum branch takes single points of its maps,
+    ours averages them.
 
     Args:
         state: its `model_state_dict`, as `read_reference_checkpoint` gives it; tensors are not copied.

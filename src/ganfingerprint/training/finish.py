@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.types import Answer
 
 BOOTSTRAP_SAMPLES = 1000
+_log = logging.getLogger("ganfingerprint")
 _LICENCE = "Apache-2.0 for the weights learnt here; the pictures they were learnt from keep theirs"
 
 
@@ -63,6 +65,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report, *, command: s
         table = score_samples(detector, judged_samples(loaders.catalog), loaders.catalog.root, report)
         rates = config.calibration
         calibration = fit_table(table, false_alarm_rate=rates.false_alarm_rate, miss_rate=rates.miss_rate)
+        _warn_of_few(calibration)
         found = measure(judged_under(table, calibration), by=(), seed=config.seed, samples=BOOTSTRAP_SAMPLES)
         figures = card_figures(found, named(FITTING_SPLIT, CHOSE_ALL))
         folder = tracker.folder / "detector"
@@ -77,6 +80,16 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report, *, command: s
     )
     tracker.log(f"wrote {folder}")
     return folder
+
+
+def _warn_of_few(calibration: Calibration) -> None:
+    """A rate below one picture of its class cannot be seen in so few."""
+    for name, rate, count in (
+        ("photographs", calibration.false_alarm_rate, calibration.n_real),
+        ("fakes", calibration.miss_rate, calibration.n_fake),
+    ):
+        if rate is not None and rate * count < 1:
+            _log.warning("the thresholds stand on %d %s: too few to hold an error rate of %g", count, name, rate)
 
 
 def unreadable(loaders: Loaders) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import digest
 from ganfingerprint.config import TrainConfig, from_mapping, load_config, to_mapping
-from ganfingerprint.errors import ConfigError, TrainingError
+from ganfingerprint.errors import ConfigError, GanFingerprintError, TrainingError
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training.batches import BatchSource, LiveBatches
 from ganfingerprint.training.dataset import Loaders, get_dataloaders, get_dataset_stats, judged_samples, shared_groups
@@ -73,10 +73,19 @@ def train(
     """
     report = report or _silent
     with _tracker(config, resume) as tracker:
-        trainer, loaders = prepare(config, tracker, report)
+        try:
+            trainer, loaders = prepare(config, tracker, report)
+        except GanFingerprintError:
+            if resume is None and not (tracker.folder / _CACHE).exists():  # an empty run would only be in the way
+                shutil.rmtree(tracker.folder, ignore_errors=True)
+            raise
         start = _begin(tracker.folder, trainer, loaders, command)
         if trainer.checkpoint("last").is_file():  # not there when the run was stopped before its first step
             trainer.load("last")
+            if config.optim.epochs < trainer.progress.epoch:
+                raise TrainingError(
+                    f"{resume}: {trainer.progress.epoch} epochs are done, more than {config.optim.epochs}"
+                )
             trainer.reopen()
             tracker.log(f"resumed in epoch {trainer.progress.epoch + 1}, step {trainer.progress.step}")
         trainer.run(report)

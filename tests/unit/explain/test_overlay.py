@@ -159,10 +159,10 @@ def test_probability_and_weight_of_evidence_are_said_without_false_certainty(
 @pytest.mark.parametrize(
     ("verdict", "true_label", "said"),
     [
-        (Verdict.FAKE, Label.FAKE, "fake: the verdict is right"),
-        (Verdict.FAKE, Label.REAL, "real: the verdict is WRONG"),
-        (Verdict.REAL, Label.FAKE, "fake: the verdict is WRONG"),
-        (Verdict.REAL, Label.REAL, "real: the verdict is right"),
+        (Verdict.FAKE, Label.FAKE, "fake: the verdict agrees"),
+        (Verdict.FAKE, Label.REAL, "real: the verdict disagrees"),
+        (Verdict.REAL, Label.FAKE, "fake: the verdict disagrees"),
+        (Verdict.REAL, Label.REAL, "real: the verdict agrees"),
         (Verdict.UNCERTAIN, Label.FAKE, "fake: left undecided"),
     ],
 )

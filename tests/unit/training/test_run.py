@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from ganfingerprint.artifact import read_card, read_weights
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import TrainConfig, load_config
 from ganfingerprint.detector import Detector
-from ganfingerprint.errors import ConfigError, TrainingError
+from ganfingerprint.errors import ConfigError, DataError, TrainingError
 from ganfingerprint.network.fingerprint_net import build_network
 from ganfingerprint.training.batches import LabelledBatch
 from ganfingerprint.training.checkpoint import load_checkpoint
@@ -222,6 +223,30 @@ def test_the_card_tells_the_command_of_the_start_and_how_many_pictures_are_behin
     (figures,) = card.figures.values()
     assert {"value", "n"} <= figures["auc"].keys()  # and an interval where there are enough pictures
     assert "threshold" not in figures
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no such folder"):
+        train(tiny(tmp_path / "nowhere", tmp_path / "runs"))
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_thresholds_on_too_few_pictures_are_warned_of(
+    drawn_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny(drawn_root, tmp_path, "optim.epochs=1"))
+    assert re.search(r"the thresholds stand on \d+ photographs: too few to hold an error rate of 0\.01", caplog.text)
+
+
+def test_a_run_is_not_resumed_with_fewer_epochs_than_it_has_done(unbroken: TrainResult) -> None:
+    with pytest.raises(TrainingError, match="3 epochs are done, more than 2"):
+        train(resumed_config(unbroken.run, ["optim.epochs=2"]), resume=unbroken.run)
+
+
+def test_a_frozen_backbone_without_its_weights_is_refused(drawn_root: Path, tmp_path: Path) -> None:
+    asked = ("network.backbone=resnet18", "network.train_backbone=false", "network.pretrained=auto")
+    with pytest.raises(ConfigError, match="is to stay frozen, and its pretrained weights are not here"):
+        train(tiny(drawn_root, tmp_path, *asked))
 
 
 def test_pictures_that_cannot_be_read_are_named_in_the_results_and_counted_in_the_card(
