@@ -88,6 +88,7 @@ def train(
                 )
             trainer.reopen()
             tracker.log(f"resumed in epoch {trainer.progress.epoch + 1}, step {trainer.progress.step}")
+        tracker.save_config(to_mapping(trainer.config))  # with what a resumed run changed
         trainer.run(report)
         detector = finish_run(trainer, loaders, report, command=start["command"]) if trainer.progress.finished else None
         if detector is not None:
@@ -117,7 +118,8 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
     model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed))
     # Windows arrive with channels last; weights that lie likewise spare a copy a layer (a fifth of the time on a CPU).
     model = model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    tracker.save_config(to_mapping(config))  # at once, and again with what a resumed run changed
+    if not (tracker.folder / "config.json").is_file():
+        tracker.save_config(to_mapping(config))  # at once: a run may be stopped while maps are cached
     tracker.log(get_dataset_stats(loaders.catalog))
     if shared := shared_groups(loaders.catalog):
         tracker.log(f"WARNING: {len(shared)} groups are in more than one split, {shared[0]} for one")
