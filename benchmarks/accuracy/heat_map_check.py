@@ -19,6 +19,7 @@ from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import read_catalog
 from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector
+from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
 from ganfingerprint.explain.gradcam import generate_gradcam
 from ganfingerprint.explain.occlusion import occlusion_check
 
@@ -49,21 +50,16 @@ def main() -> None:
     print(f"{len(rows)} maps of {len(chosen)} pictures")
     print(f"evidence lost with the hottest square {hot.mean():.3f}, with the coldest {cold.mean():.3f}")
     for name, wins in (("loses", hot > cold), ("changes", np.abs(hot) > np.abs(cold))):
-        low, high = interval_by_group(wins, groups, rng)
-        print(f"the hottest square {name} more in {wins.mean():.1%} ({low:.1%} to {high:.1%})")
+        found = bootstrap_intervals(np.ones(len(wins), bool), wins, groups, {"share": share_of}, seed=args.seed)
+        print(f"the hottest square {name} more in a share of {found['share']}")
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         with replacing(args.output) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([("picture", "group", "lost_with_hottest", "lost_with_coldest"), *rows])
 
 
-def interval_by_group(wins: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """The 95 % interval of the share of wins [n], resampled by group [n]."""
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    drawn = (rng.integers(len(members), size=len(members)) for _ in range(1000))
-    shares = [wins[np.concatenate([members[index] for index in draw])].mean() for draw in drawn]
-    low, high = np.quantile(shares, (0.025, 0.975))
-    return float(low), float(high)
+def share_of(is_fake: np.ndarray, wins: np.ndarray) -> float:
+    return float(wins.mean())
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def visualize_result(
         sheet.text(MARGIN, top + ROW / 2, name, color=QUIET)
         sheet.text(MARGIN + 236, top + ROW / 2, value)
         top += ROW
-    caution = "An indication with measured error rates, not a proof."
+    caution = "An indication with measured error rates, not a proof" + ("." if heat is None else "; the map is a hint.")
     sheet.text(MARGIN, top + 4 + FOOTER / 2, f"{caution}  Detector {prediction.detector_id}", size=11, color=QUIET)
     return sheet.figure
 
