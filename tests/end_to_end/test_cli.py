@@ -297,6 +297,9 @@ def test_published_error_03_evaluate_measures_and_fit_writes_the_card(run: Run, 
     assert "fakes called fake" in fitted.out
     recorded = run("evaluate", *common, "--output-dir", tmp_path / "test", "--record")
     assert recorded.code == 0
+    assert "The figures of 'test' are in " in recorded.err
+    again = run("evaluate", *common, "--output-dir", tmp_path / "test", "--record")
+    assert "in place of those that were there" in again.err
     assert list(read_card(own).figures) == [FITTED, "test"]
     assert "Figures on test" in run("info", own).out
     assert not list(tmp_path.rglob("attention*"))  # arithmetic looks nowhere

@@ -143,7 +143,10 @@ def _record(found: Evaluation, card: Card, folder: Path) -> None:
     """Write the card, last of all: a run that failed before has changed nothing."""
     from ganfingerprint.evaluation.measure import card_figures
 
-    write_card(folder, card.replaced(figures={**card.figures, **card_figures(found.measurement, found.facts.split)}))
+    figures = card_figures(found.measurement, found.facts.split)
+    write_card(folder, card.replaced(figures={**card.figures, **figures}))
+    instead = " in place of those that were there" if figures.keys() & card.figures.keys() else ""
+    print(f"The figures of '{found.facts.split}' are in {folder / 'card.json'}{instead}", file=sys.stderr)
 
 
 def _print(found: Evaluation, output_dir: Path, console: Console) -> None:
