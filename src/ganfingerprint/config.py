@@ -291,9 +291,6 @@ def _check(name: str, value: Any, hint: Any, rule: Mapping[str, Any], mistakes: 
             f"{name} must be one of {', '.join(rule['choices'])}, got {value!r}{_nearest(str(value), rule['choices'])}"
         )
         return _INVALID
-    if isinstance(converted, float) and not math.isfinite(converted):
-        mistakes.append(f"{name} must be a finite number, got {value!r}")
-        return _INVALID
     low, high = rule["low"], rule["high"]
     if converted is not None and (
         (low is not None and not converted >= low) or (high is not None and not converted <= high)
@@ -302,6 +299,9 @@ def _check(name: str, value: Any, hint: Any, rule: Mapping[str, Any], mistakes: 
             f"at least {low:g}" if high is None else f"in {low:g}..{high:g}" if low is not None else f"at most {high:g}"
         )
         mistakes.append(f"{name} must be {allowed}, got {value!r}")
+        return _INVALID
+    if isinstance(converted, float) and not math.isfinite(converted):
+        mistakes.append(f"{name} must be a finite number, got {value!r}")
         return _INVALID
     return converted
 

@@ -30,9 +30,8 @@ SMALL = (
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, drawn_root: Path) -> Path:
     """The detector of a run of one epoch."""
-    runs = tmp_path_factory.mktemp("runs")
-    assert main(["train", "--data-root", str(drawn_root), "--output", str(runs), *SMALL]) == 0
-    (run,) = runs.iterdir()
+    run = tmp_path_factory.mktemp("runs") / "mine"
+    assert main(["train", "--data-root", str(drawn_root), "--output", str(run), *SMALL]) == 0
     return run / "detector"
 
 
