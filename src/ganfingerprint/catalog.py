@@ -2,7 +2,8 @@
 
 Four layouts are read, found by looking (`layout="auto"`):
 
-- reference: `<split>/<real|fake>/...`, split one of train, validation (or val), test, or any other name;
+- reference: `<split>/<real|fake>/...`, split one of train, validation (or val), test, or any other name; without
+  split folders, `<real|fake>/...`, all pictures are of the split `all`;
 - forensynths (CNNDetection): `[<split>/]<generator>/[<class>/]<0_real|1_fake>/...`, where a leading folder is a split
   only if all of them are: beside `airplane` and `cat`, `train` is a class of pictures;
 - genimage: `<generator>/<train|val>/<ai|nature>/...`;
@@ -106,8 +107,8 @@ def read_catalog(root: str | Path, *, manifest: str | Path | None = None, layout
         if samples:
             return Catalog(root=root, layout=name, samples=samples)
     raise DataError(
-        f"{root}: no labelled pictures found; expected <split>/<real|fake>/, <generator>/<0_real|1_fake>/, "
-        "<generator>/<train|val>/<ai|nature>/ or a manifest.csv"
+        f"{root}: no labelled pictures found; expected <split>/<real|fake>/, <real|fake>/, "
+        "<generator>/<0_real|1_fake>/, <generator>/<train|val>/<ai|nature>/ or a manifest.csv"
     )
 
 
@@ -194,9 +195,9 @@ def _sample(label: Label, *, split: str, generator: str, source: str) -> Sample:
 
 
 def _place_reference(folders: tuple[str, ...], splits_lead: bool) -> Sample | None:
-    if len(folders) < 2:
-        return None
-    label = _folder_label(folders[1], "fake", "real")
+    if folders and _folder_label(folders[0], "fake", "real") is not None:
+        folders = ("all", *folders)
+    label = _folder_label(folders[1], "fake", "real") if len(folders) > 1 else None
     if label is None:
         return None
     split = _SPLIT_NAMES.get(folders[0].lower(), folders[0])

@@ -110,8 +110,9 @@ def test_damaged_weights_are_refused(trained: Path, tmp_path: Path, capsys: pyte
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert main(["predict", "any.png", "--detector", str(copy)]) == 1
-    assert "error [detector_damaged]" in capsys.readouterr().err
+    for command in (["predict", "any.png", "--detector", str(copy)], ["info", str(copy)]):
+        assert main(command) == 1
+        assert "error [detector_damaged]" in capsys.readouterr().err
 
 
 def reference_names(state: dict[str, torch.Tensor], published: dict[str, str]) -> dict[str, torch.Tensor]:

@@ -51,6 +51,13 @@ def test_the_reference_layout_gives_split_label_generator_and_source(tmp_path: P
     assert [sample.family for sample in catalog.samples] == ["photo", "", "photo", "", "photo"]
 
 
+def test_without_split_folders_all_pictures_are_of_one_split(tmp_path: Path) -> None:
+    catalog = read_catalog(tree(tmp_path, "real/a.jpg", "Fake/gan/b.jpg"))
+    assert facts(catalog) == [("all", "fake", "gan", "gan"), ("all", "real", "", "real")]
+    with pytest.raises(DataError, match=r"there is no split 'test' \(there are: all\)"):
+        catalog.split("test")
+
+
 def test_only_visible_pictures_are_listed_in_order_each_once(tmp_path: Path) -> None:
     root = tree(
         tmp_path,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ganfingerprint.artifact import Card, read_card, shipped_detector
+from ganfingerprint.artifact import Card, read_card, read_weights, shipped_detector
 from ganfingerprint.artifact.card import plain
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.exit_codes import ExitCode
@@ -45,6 +45,7 @@ def info(
     """Show what a detector is: architecture, windows, calibration, thresholds, training and measured figures."""
     folder = shipped_detector() if path is None else path
     card = read_card(folder)
+    read_weights(folder, card)  # a card of weights that are damaged describes nothing
     calibration = Calibration.from_mapping(card.calibration)
     if layout is TextOrJson.JSON:
         write_json({"detector": {"id": card.detector_id, "folder": str(folder), **plain(card)}}, sys.stdout)
