@@ -27,8 +27,8 @@ LEVELS: dict[str, float] = {
     "engines": 3.1,  # the torch engine runs a network
     "detector": 4.0,
     "attribution": 4.0,
-    "evaluation": 5.0,
     "explain": 5.0,
+    "evaluation": 5.05,  # shows where the network looks
     "training": 5.1,  # a run ends with an evaluation
     "export": 5.1,
     "scan": 5.1,

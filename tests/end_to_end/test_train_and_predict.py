@@ -100,6 +100,8 @@ def test_evaluate_draws_where_the_network_looks_in_up_to_four_pictures(
         with PilImage.open(path) as sheet:
             assert sheet.width > 2 * sheet.height  # the picture, the gate and the attention side by side
             contents.add(sheet.tobytes())
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert all(f"figures/{path.name}" in summary for path in drawn)
     assert len(contents) == 4  # of each class the most rightly and the most wrongly judged
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -19,15 +18,12 @@ from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
 from ganfingerprint.cli.tables import open_console
 from ganfingerprint.config import CalibrationConfig
-from ganfingerprint.decode import decode
-from ganfingerprint.errors import InputError, UsageError
+from ganfingerprint.errors import UsageError
 
 if TYPE_CHECKING:
-    from ganfingerprint.detector import Detector
     from ganfingerprint.evaluation.measure import Evaluation
 
 FITTING_SPLITS = ("validation", "val")
-ATTENTION_PICTURES = 4
 RATES = CalibrationConfig()
 
 DataRoot = Annotated[Path, typer.Option(metavar="DIR", help="Labelled pictures.")]
@@ -80,7 +76,6 @@ def evaluate(
     card = read_card(detector) if (fit or record) and detector is not None else None
     if card is not None and fit:
         found, card = _fit(found, card, rates=(false_alarm_rate, miss_rate), by=names, places=(data_root, output_dir))
-    draw_attention(judge, found, data_root, output_dir / "figures")
     if card is not None and detector is not None:
         _record(found, card, detector)
     _print(found, output_dir, open_console())
@@ -114,29 +109,6 @@ def _fit(
     data_root, output_dir = places
     write_outputs(again, output_dir, data_root)
     return again, fitted
-
-
-def draw_attention(judge: Detector, found: Evaluation, root: Path, folder: Path) -> list[Path]:
-    """Draw where the network looks in up to four of the shown pictures, `attention-1.png` and on; returns the files.
-
-    None where the engine has no layers to look into, or the network no attention.
-    """
-    from ganfingerprint.evaluation.outputs import choose_samples
-
-    if judge.engine.name != "torch":
-        return []
-    from ganfingerprint.explain.attention import visualize_attention_maps
-    from ganfingerprint.explain.overlay import save_result
-
-    drawn: list[Path] = []
-    for row in choose_samples(found.table, ATTENTION_PICTURES):
-        # the network has no attention; or the file, which was read a while ago, has gone
-        with contextlib.suppress(UsageError, InputError):
-            figure = visualize_attention_maps(judge, decode(root / str(found.table.path[row])))
-            path = folder / f"attention-{len(drawn) + 1}.png"
-            save_result(path, figure)
-            drawn.append(path)
-    return drawn
 
 
 def _record(found: Evaluation, card: Card, folder: Path) -> None:

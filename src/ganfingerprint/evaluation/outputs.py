@@ -38,6 +38,8 @@ def write_outputs(evaluation: Evaluation, folder: Path, root: Path) -> None:
         beside.write_text(text + "\n", encoding="utf-8")
     _write_csv(evaluation, folder / "metrics.csv")
     drawn = _draw(evaluation, folder / "figures", root)
+    attention = sorted((folder / "figures").glob("attention-*.png"))
+    drawn |= {f"Where the network looks, picture {number}": path for number, path in enumerate(attention, start=1)}
     links = {title: path.relative_to(folder).as_posix() for title, path in drawn.items()}
     with replacing(folder / "summary.md") as beside:
         beside.write_text(summary_markdown(evaluation, links), encoding="utf-8")

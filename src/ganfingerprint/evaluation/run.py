@@ -9,6 +9,7 @@ import ganfingerprint
 from ganfingerprint.catalog import Catalog, read_catalog
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import DataError, UsageError
+from ganfingerprint.evaluation.attention import draw_attention
 from ganfingerprint.evaluation.canvas import require_matplotlib
 from ganfingerprint.evaluation.measure import Evaluation, Facts, measure
 from ganfingerprint.evaluation.outputs import write_outputs
@@ -68,6 +69,7 @@ def evaluate(
         judge, catalog, split=chosen[0].split, data=str(data_root), seed=seed, samples=samples, command=command
     )
     evaluation = Evaluation(facts=facts, table=table, measurement=measurement)
+    draw_attention(judge, table, catalog.root, Path(output_dir) / "figures")
     write_outputs(evaluation, Path(output_dir), catalog.root)
     return evaluation
 
