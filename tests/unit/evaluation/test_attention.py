@@ -1,4 +1,4 @@
-"""Attention is drawn where there is any (see test_train_and_predict.py); elsewhere nothing is, and nothing old stays."""
+"""Attention is drawn where there is any (see test_train_and_predict.py); elsewhere nothing is, and nothing stays."""
 
 from __future__ import annotations
 
