@@ -82,6 +82,7 @@ class NetworkConfig:
     train_backbone: bool = setting(True, "false freezes the backbone; its maps are then computed once and cached")
     embedding_dim: int = setting(512, "length of the fingerprint", low=8, high=4096)
     dropout: float = setting(0.4, "dropout of embedding and classifier", low=0, high=0.9)
+    fusion: bool = setting(True, "fuse the maps into one, which keeps places; false leaves the statistics alone")
     frequency: bool = setting(True, "the document's spectrum branch")
     frequency_width: int = setting(
         64, "channels of its first convolution; the branch gives four times as many", low=4, high=256

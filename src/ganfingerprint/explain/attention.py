@@ -41,6 +41,8 @@ def attention_maps(model: FingerprintNet, pixels: torch.Tensor | UInt8Array) -> 
 
     The network is judged as in evaluation and left in the mode it was in; no gradients are computed.
     """
+    if model.fusion is None:
+        return AttentionMaps(spatial=None, received=None)
     with evaluating(model), torch.no_grad():
         x = model.normalise(on_device(pixels, model))
         fused = model.fuse(model.feature_maps(x), x)  # [B, C, h, w]

@@ -32,6 +32,8 @@ class FingerprintNet(nn.Module):
         backbone: gives the three maps; its weights are left as they are.
         embedding_dim: length of the fingerprint.
         dropout: of the embedding and the classifier, 0..1.
+        fusion: whether the maps are fused into one, which keeps places; else the statistics are all there is, and
+            `frequency`, `attention` and `fingerprint_block` must be False.
         frequency: whether the spectrum joins the fusion.
         frequency_width: channels of the spectrum branch's first convolution.
         attention: whether the fused map attends to itself.
@@ -39,6 +41,9 @@ class FingerprintNet(nn.Module):
         statistics: whether the statistics of the backbone's maps join the pooled fingerprint map.
         train_backbone: False freezes the backbone: no gradients, and its norms stay in evaluation mode.
         generator: decides all new weights; None takes torch's own.
+
+    Raises:
+        ConfigError: without `fusion`, parts that would work on its map, or no `statistics`.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class FingerprintNet(nn.Module):
         *,
         embedding_dim: int = 512,
         dropout: float = 0.4,
+        fusion: bool = True,
         frequency: bool = True,
         frequency_width: int = 64,
         attention: bool = True,
@@ -56,18 +62,20 @@ class FingerprintNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        _check_parts(fusion, statistics, (frequency, attention, fingerprint_block))
         # The constructors of torch's layers draw weights that are thrown away below; the process shall not notice.
         with torch.random.fork_rng(devices=[]):
-            self.low_adapter, self.mid_adapter, self.high_adapter = (
-                conv_norm_relu(channels, ADAPTED, kernel_size=1) for channels in backbone.channels
-            )
+            if fusion:
+                self.low_adapter, self.mid_adapter, self.high_adapter = (
+                    conv_norm_relu(channels, ADAPTED, kernel_size=1) for channels in backbone.channels
+                )
             self.freq_encoder = FrequencyEncoder(width=frequency_width) if frequency else None
             joined = 3 * ADAPTED + (self.freq_encoder.out_channels if self.freq_encoder is not None else 0)
-            self.fusion = conv_norm_relu(joined, FUSED, kernel_size=3)
+            self.fusion = conv_norm_relu(joined, FUSED, kernel_size=3) if fusion else None
             self.attention = SelfAttention(FUSED) if attention else nn.Identity()
             self.fingerprint = FingerprintBlock(FUSED, FUSED) if fingerprint_block else nn.Identity()
             self.statistics = StatisticsEncoder(backbone, FUSED, dropout=dropout) if statistics else None
-            self.embedding = _embedding(2 * FUSED if statistics else FUSED, embedding_dim, dropout)
+            self.embedding = _embedding(FUSED * (fusion + statistics), embedding_dim, dropout)
             self.classifier = EnhancedClassifier(embedding_dim, dropout)
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
         self.backbone = backbone
@@ -113,7 +121,13 @@ class FingerprintNet(nn.Module):
         return maps
 
     def fuse(self, maps: FeatureMaps, x: Tensor) -> Tensor:
-        """The maps, and the spectrum of the normalised windows x, as one map [B, 256, h, w] on the high map's grid."""
+        """The maps, and the spectrum of the normalised windows x, as one map [B, 256, h, w] on the high map's grid.
+
+        Raises:
+            ValueError: the network has no fusion.
+        """
+        if self.fusion is None:
+            raise ValueError("this network fuses no maps: it was built with fusion=False")
         grid = (maps.high.shape[-2], maps.high.shape[-1])
         parts = [
             self.low_adapter(pool_to_grid(maps.low, grid)),
@@ -130,14 +144,14 @@ class FingerprintNet(nn.Module):
         features: Tensor = self.fingerprint(self.attention(fused))
         return features
 
-    def embed(self, features: Tensor, maps: FeatureMaps) -> Tensor:
-        """The fingerprint map [B, 256, h, w] averaged over its cells, and the maps' statistics where the network has
-        that branch, as fingerprints [B, embedding_dim].
+    def embed(self, features: Tensor | None, maps: FeatureMaps) -> Tensor:
+        """The fingerprint map [B, 256, h, w] averaged over its cells, and the maps' statistics, whichever of the two
+        the network has, as fingerprints [B, embedding_dim].
         """
-        pooled = features.mean(dim=(2, 3))
+        pooled = [] if features is None else [features.mean(dim=(2, 3))]
         if self.statistics is not None:
-            pooled = torch.cat([pooled, self.statistics(maps).to(pooled.dtype)], dim=1)
-        embeddings: Tensor = self.embedding(pooled)
+            pooled.append(self.statistics(maps))
+        embeddings: Tensor = self.embedding(torch.cat([part.to(pooled[0].dtype) for part in pooled], dim=1))
         return embeddings
 
     def classify(self, embeddings: Tensor) -> Tensor:
@@ -147,7 +161,8 @@ class FingerprintNet(nn.Module):
 
     def head(self, maps: FeatureMaps, x: Tensor) -> tuple[Tensor, Tensor]:
         """Everything behind the backbone: its maps and the normalised windows → logits [B], embeddings [B, d]."""
-        embeddings = self.embed(self.fingerprint_map(self.fuse(maps, x)), maps)
+        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
+        embeddings = self.embed(features, maps)
         return self.classify(embeddings), embeddings
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,13 +198,25 @@ class FingerprintNet(nn.Module):
 
     @property
     def gradcam_layer(self) -> nn.Module:
-        """The module whose output is the fingerprint map, the last one with a place in the picture."""
+        """The last module whose output has places: the fingerprint map, or without fusion the last map as it is."""
+        if self.fusion is None and self.statistics is not None:
+            return self.statistics.high
         return self.fingerprint
 
     @staticmethod
     def evidence(logits: Tensor, label: Label) -> Tensor:
         """Logits [B] turned so that higher speaks for `label`."""
         return logits if label is Label.REAL else -logits
+
+
+def _check_parts(fusion: bool, statistics: bool, of_the_map: tuple[bool, ...]) -> None:
+    if not fusion and (any(of_the_map) or not statistics):
+        raise ConfigError(
+            [
+                "network.fusion false leaves the statistics alone: set network.statistics true, and "
+                "network.frequency, network.attention and network.fingerprint_block false"
+            ]
+        )
 
 
 def _embedding(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
@@ -226,6 +253,7 @@ def build_network(
         backbone,
         embedding_dim=config.embedding_dim,
         dropout=config.dropout,
+        fusion=config.fusion,
         frequency=config.frequency,
         frequency_width=config.frequency_width,
         attention=config.attention,

@@ -23,6 +23,7 @@ from ganfingerprint.catalog import Sample, digest
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.network.backbones import FeatureMaps
 from ganfingerprint.network.fingerprint_net import FingerprintNet
+from ganfingerprint.network.statistics import condensed
 from ganfingerprint.training.augment import Step
 from ganfingerprint.training.batches import LabelledBatch
 from ganfingerprint.training.dataset import DeepfakeDataset
@@ -45,15 +46,25 @@ class View(NamedTuple):
 class CachedMaps:
     """Windows, labels and backbone maps of a list of pictures below `root`, [n * views] rows, on disk.
 
-    `origin` says what computes the maps.
+    `origin` says what computes the maps. With `condense` only what statistics need is kept: maps of two cells, and no
+    pixels.
     """
 
     def __init__(
-        self, folder: Path, samples: Sequence[Sample], views: Sequence[View], *, seed: int, root: Path, origin: str = ""
+        self,
+        folder: Path,
+        samples: Sequence[Sample],
+        views: Sequence[View],
+        *,
+        seed: int,
+        root: Path,
+        origin: str = "",
+        condense: bool = False,
     ) -> None:
         self.folder, self.samples, self.views, self.seed = folder, tuple(samples), tuple(views), seed
+        self._condense = condense
         # What decides the rows: maps of other pictures, labels, views or another backbone are not taken for these.
-        content = repr((digest(self.samples, root), self.views, seed, origin))
+        content = repr((digest(self.samples, root), self.views, seed, origin, *(["condensed"] if condense else [])))
         self._content = hashlib.sha256(content.encode()).hexdigest()
         self.rows = len(samples) * len(views)
         self._arrays: dict[str, np.ndarray] = {}
@@ -72,7 +83,9 @@ class CachedMaps:
             pixels, fake, index = self._windows(chunk)
             with torch.inference_mode(), compute.autocast():
                 maps = model.feature_maps(model.normalise(torch.from_numpy(pixels).to(compute.device)))
-            self._store(chunk, {"pixels": pixels, "is_fake": fake, "index": index, **_as_numpy(maps)})
+                if self._condense:
+                    maps, pixels = condensed(maps), pixels[:, :0, :0]
+            self._store(chunk, {"pixels": pixels, "is_fake": fake, "index": index, **self._as_numpy(maps)})
             done = chunk.stop
             if done % (16 * _CHUNK) == 0 or done == self.rows:
                 for array in self._arrays.values():
@@ -88,6 +101,11 @@ class CachedMaps:
         return LabelledBatch(
             take["pixels"], take["is_fake"], FeatureMaps(**{name: take[name] for name in _MAPS if name in take})
         )
+
+    def _as_numpy(self, maps: FeatureMaps) -> dict[str, np.ndarray]:
+        # The difference of two cells is a deviation: half precision would lose it beside a large mean.
+        kind = torch.float32 if self._condense else torch.float16
+        return {name: part.to(kind).cpu().numpy() for name, part in maps._asdict().items() if part is not None}
 
     def _done(self) -> int:
         """Rows that are there already."""
@@ -161,7 +179,3 @@ class CachedBatches:
         """Every validation picture once, centre window."""
         for start in range(0, self._validation.rows, self._size):
             yield self._validation.batch(range(start, min(start + self._size, self._validation.rows)))
-
-
-def _as_numpy(maps: FeatureMaps) -> dict[str, np.ndarray]:
-    return {name: part.half().cpu().numpy() for name, part in maps._asdict().items() if part is not None}

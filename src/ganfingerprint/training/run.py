@@ -201,11 +201,18 @@ def _source(
     place = Path(config.optim.cache_dir) if config.optim.cache_dir else folder / _CACHE
     network = config.network
     origin = repr((network.backbone, network.taps, model.backbone.weights_origin, compute.precision))
-    train = CachedMaps(
-        place / "train", samples.split("train"), views, seed=config.seed, root=samples.root, origin=origin
-    )
-    validation = CachedMaps(
-        place / "validation", judged_samples(samples), views[:1], seed=config.seed, root=samples.root, origin=origin
+    places = {"train": (samples.split("train"), views), "validation": (judged_samples(samples), views[:1])}
+    train, validation = (
+        CachedMaps(
+            place / name,
+            chosen,
+            shown,
+            seed=config.seed,
+            root=samples.root,
+            origin=origin,
+            condense=model.fusion is None,
+        )
+        for name, (chosen, shown) in places.items()
     )
     for cache, name in ((train, "maps of train"), (validation, "maps of validation")):
         cache.build(model, compute, _advance(report, name))

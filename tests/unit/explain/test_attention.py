@@ -20,11 +20,15 @@ from ganfingerprint.network.layers import FingerprintBlock, SelfAttention
 from ganfingerprint.types import Image, ImageFacts, UInt8Array
 
 
-def network_with(*, attention: bool = True, fingerprint_block: bool = True) -> FingerprintNet:
+def network_with(
+    *, attention: bool = True, fingerprint_block: bool = True, fusion: bool = True, statistics: bool = False
+) -> FingerprintNet:
     torch.set_num_threads(1)
     config = NetworkConfig(
         backbone="resnet18",
         pretrained="none",
+        fusion=fusion,
+        statistics=statistics,
         frequency=False,
         attention=attention,
         fingerprint_block=fingerprint_block,
@@ -139,6 +143,12 @@ def test_published_error_09_the_figure_shows_a_panel_for_each_attention_that_the
     assert [caption for caption in captions if caption not in said] == []
     assert len(figure.axes) == 1 + len(captions) + 1  # the picture, the maps, the scale
     assert "not examined" not in said
+
+
+def test_a_network_without_fusion_has_no_attention(pixels: UInt8Array) -> None:
+    maps = attention_maps(network_with(attention=False, fingerprint_block=False, fusion=False, statistics=True), pixels)
+    assert maps.spatial is None
+    assert maps.received is None
 
 
 def test_a_network_without_attention_is_refused() -> None:

@@ -44,6 +44,21 @@ def test_the_heat_is_the_formula_of_selvaraju_et_al(model: nn.Module) -> None:
         assert np.allclose(gradcam(pixels, Label.FAKE).numpy(), expected, atol=1e-6)
 
 
+def test_without_fusion_the_heat_is_taken_from_the_last_map_of_the_backbone(quadrants: UInt8Array) -> None:
+    config = NetworkConfig(
+        backbone="resnet18", pretrained="none", fusion=False, statistics=True, frequency=False, attention=False,
+        fingerprint_block=False,
+    )  # fmt: skip
+    network = build_network(config, generator=torch.Generator().manual_seed(3)).eval()
+    with GradCAM(network) as gradcam:
+        heat = gradcam(quadrants, Label.FAKE, rectify=False)
+    assert heat.shape == (
+        len(quadrants),
+        *network.feature_maps(network.normalise(torch.as_tensor(quadrants))).high.shape[2:],
+    )
+    assert heat.std() > 0
+
+
 def test_maps_are_normalised_only_when_asked(model: nn.Module, quadrants: UInt8Array) -> None:
     pixels = np.concatenate([quadrants, quadrants // 2, np.full((1, 96, 96, 3), 90, np.uint8)])
     with GradCAM(model) as gradcam:

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganfingerprint.config import NetworkConfig
+from ganfingerprint.errors import ConfigError
 from ganfingerprint.network.backbones import Backbone, FeatureMaps
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.types import Label
@@ -103,6 +104,28 @@ def test_statistics_of_the_maps_join_the_embedding_when_asked_for():
     features = net.fingerprint_map(net.fuse(maps, x))
     doubled = maps.apply(lambda part: 2 * part)
     assert not torch.allclose(net.embed(features, maps), net.embed(features, doubled))
+
+
+STATISTICS_ALONE = {"fusion": False, "statistics": True, **dict.fromkeys(SWITCHES, False)}
+
+
+def test_without_fusion_the_statistics_alone_lead_to_the_logits():
+    net = tiny_net(**STATISTICS_ALONE).eval()
+    assert net.fusion is None
+    assert not any("adapter" in name for name in net.state_dict())
+    assert net.embedding[0].in_features == 256
+    x = net.normalise(windows(2))
+    maps = net.feature_maps(x)
+    torch.testing.assert_close(net.embed(None, maps), net.head(maps, x)[1])
+    with pytest.raises(ValueError, match="fuses no maps"):
+        net.fuse(maps, x)
+
+
+@pytest.mark.parametrize("part", [*SWITCHES, "statistics"])
+def test_parts_that_have_no_map_to_work_on_are_refused(part):
+    changed = STATISTICS_ALONE | {part: part != "statistics"}
+    with pytest.raises(ConfigError, match="leaves the statistics alone"):
+        tiny_net(**changed)
 
 
 @pytest.mark.parametrize("dim", [8, 512])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ganfingerprint.network.backbones import Backbone, FeatureMaps
-from ganfingerprint.network.statistics import StatisticsEncoder
+from ganfingerprint.network.statistics import StatisticsEncoder, condensed
 
 
 def maps(*, batch: int = 3, summary: bool = True) -> FeatureMaps:
@@ -34,6 +34,13 @@ def test_statistics_are_means_then_deviations_then_the_summary() -> None:
 def test_without_a_summary_the_maps_alone_count() -> None:
     assert StatisticsEncoder.statistics(maps(summary=False)).shape == (3, 36)
     assert encoder(summary=0)(maps(summary=False)).shape == (3, 16)
+
+
+def test_condensed_maps_have_two_cells_and_the_same_statistics() -> None:
+    seen = maps()
+    small = condensed(seen)
+    assert [tuple(plane.shape) for plane in small[:3] if plane is not None] == [(3, c, 1, 2) for c in (4, 6, 8)]
+    torch.testing.assert_close(StatisticsEncoder.statistics(small), StatisticsEncoder.statistics(seen))
 
 
 def test_where_a_feature_lies_does_not_matter() -> None:

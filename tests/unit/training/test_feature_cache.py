@@ -210,6 +210,27 @@ def test_a_summary_is_cached_beside_the_maps(samples: tuple[Sample, ...], tmp_pa
     torch.testing.assert_close(maps.summary.float(), maps.low.float().mean(dim=(2, 3)), rtol=2e-3, atol=2e-3)
 
 
+def test_a_network_of_statistics_learns_the_same_from_condensed_maps(
+    samples: tuple[Sample, ...], tmp_path: Path
+) -> None:
+    parts = {"frequency": False, "attention": False, "fingerprint_block": False}
+    net = FingerprintNet(Summing(), fusion=False, statistics=True, **parts).eval()
+    whole = CachedMaps(tmp_path / "whole", samples, [PLAIN], seed=42, root=root_of(samples))
+    small = CachedMaps(tmp_path / "small", samples, [PLAIN], seed=42, root=root_of(samples), condense=True)
+    logits = []
+    for cache in (whole, small):
+        cache.build(net, FP32, ignore)
+        batch = cache.batch([1, 3])
+        assert batch.maps is not None
+        maps = batch.maps.apply(lambda part: part.float())
+        logits.append(net.head(maps, net.normalise(batch.pixels))[0])
+    torch.testing.assert_close(logits[0], logits[1], rtol=1e-3, atol=1e-3)
+    assert batch.pixels.shape == (2, 0, 0, 3)
+    assert batch.maps.high.shape[2:] == (1, 2)
+    with pytest.raises(TrainingError, match="other pictures, views or backbone"):
+        CachedMaps(small.folder, samples, [PLAIN], seed=42, root=root_of(samples)).build(net, FP32, ignore)
+
+
 def batches(built: CachedMaps, samples: tuple[Sample, ...], *, size: int, draws: int) -> CachedBatches:
     sampler = BalancedSampler(sample_weights(samples), draws=draws, seed=42)
     return CachedBatches(built, built, sampler, batch_size=size)
