@@ -30,6 +30,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from ganfingerprint.colour import raw_mode, to_rgb
+from ganfingerprint.encoding import encoding_of
 from ganfingerprint.errors import (
     FileMissingError,
     ImageTooLargeError,
@@ -269,7 +270,7 @@ def _decode_bytes(data: bytes, name: str, limits: DecodeLimits) -> Image:
         if min(width, height) < limits.min_side:
             said = f"the picture has {width} x {height} pixels; each side must have at least {limits.min_side}"
             raise ImageTooSmallError(name, said)
-        mode, layout = picture.mode, raw_mode(picture)
+        mode, layout, encoding = picture.mode, raw_mode(picture), encoding_of(picture, data)
         applied = _orientation(picture) if isinstance(picture, TiffImageFile) else 1  # Pillow turns TIFF in load
         picture.load()  # asking PNG for EXIF would already load it, so everything else asks afterwards
         left = _orientation(picture)
@@ -286,6 +287,7 @@ def _decode_bytes(data: bytes, name: str, limits: DecodeLimits) -> Image:
             frames=_count_frames(picture, data),  # last: it may move the file to another frame
             had_alpha=had_alpha,
             had_profile=had_profile,
+            encoding=encoding,
         )
     return Image(source=name, pixels=pixels, sha256=hashlib.sha256(data).hexdigest(), facts=facts)
 

@@ -31,6 +31,17 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How a file stored its pixels, as far as other pixels can be stored the same way."""
+
+    format: str = "PNG"  # Pillow's name
+    grey: bool = False  # one channel, no colours
+    qtables: tuple[tuple[int, ...], ...] = ()  # JPEG: 64 steps each, row by row; luma first
+    subsampling: int = -1  # JPEG: Pillow's number, 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0; -1 where it is another
+    lossless: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
     """What the file said before its pixels were made upright sRGB. Shown to people, never to the network."""
 
@@ -43,6 +54,7 @@ class ImageFacts:
     frames: int = 1
     had_alpha: bool = False  # transparency that was really used; composited on white
     had_profile: bool = False  # an ICC profile that was converted to sRGB
+    encoding: Encoding = Encoding()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

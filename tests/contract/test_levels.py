@@ -18,6 +18,7 @@ LEVELS: dict[str, float] = {
     "types": 0.0,
     "config": 1.0,
     "colour": 2.0,
+    "encoding": 2.0,
     "windows": 2.0,
     "calibrate": 2.0,
     "decode": 2.1,  # what colour makes sRGB
@@ -29,6 +30,7 @@ LEVELS: dict[str, float] = {
     "attribution": 4.0,
     "explain": 5.0,
     "evaluation": 5.05,  # shows where the network looks
+    "fakes": 5.08,  # training may draw from it
     "training": 5.1,  # a run ends with an evaluation
     "export": 5.1,
     "scan": 5.1,
@@ -39,20 +41,23 @@ LEVELS: dict[str, float] = {
 
 # Packages that only some places may import: a module below the package, or a folder.
 ALLOWED: dict[str, frozenset[str]] = {
-    "torch": frozenset({"network", "training", "explain", "export", "engines.torch_engine"}),
+    "torch": frozenset({"network", "training", "fakes", "explain", "export", "engines.torch_engine"}),
     "transformers": frozenset({"network", "export"}),
     "pyarrow": frozenset({"scan", "evaluation", "report"}),
     "openvino": frozenset({"engines.openvino_engine", "export"}),
     "onnxruntime": frozenset({"engines.onnx_engine", "export"}),
     "onnx": frozenset({"network", "export"}),
-    "cv2": frozenset({"training"}),
+    "cv2": frozenset({"training", "fakes"}),
+    "ncnn": frozenset({"fakes.super_resolution"}),
     "matplotlib": frozenset({"evaluation", "explain", "report"}),
     "fastapi": frozenset({"service"}),
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
-HANDLES_PIXELS = frozenset({"decode", "colour", "windows", "training", "explain", "evaluation", "report"})
+HANDLES_PIXELS = frozenset(
+    {"decode", "colour", "encoding", "windows", "training", "fakes", "explain", "evaluation", "report"}
+)
 
 
 def modules() -> list[tuple[str, ast.Module]]:
