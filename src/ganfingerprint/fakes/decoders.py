@@ -7,6 +7,7 @@ That such copies carry a trace that detectors can learn from is AutoGAN's findin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +69,8 @@ def draw_spec(seed: int) -> DecoderSpec:
         kind=kind,
         latent=one_of(tuple(LATENTS)),
         depth=depth,
-        latent_channels=int(rng.choice([8, 12, 16] if depth == 2 else [16, 24, 32])),
-        width=int(rng.choice(WIDTHS)),
+        latent_channels=int(rng.choice([8, 12, 16] if depth == 2 else [24, 32, 48])),
+        width=int(rng.choice(WIDTHS if kind == "autoencoder" else WIDTHS[:3])),  # the others are heavier
         kernel=int(rng.choice([3, 3, 5])),
         up=up,
         norm=one_of(NORMS),
@@ -88,6 +89,9 @@ class Copier(nn.Module):
         """The copy of x, and a penalty of the bottleneck, to be added to the loss."""
         raise NotImplementedError
 
+    def begin(self, batches: Sequence[Tensor]) -> None:
+        """Start from what some batches [B, 3, h, w] look like; by default from where it is."""
+
     def forward(self, x: Tensor) -> Tensor:
         """The copy of x."""
         return self.learn(x)[0]
@@ -100,17 +104,16 @@ class AutoEncoder(Copier):
         super().__init__()
         self.output = spec.output
         widths = _widths(spec)  # finest first
+        self.channels, self.stride = spec.latent_channels, spec.stride
         self.latent = LATENTS[spec.latent]()
-        down: list[nn.Module] = []
-        for before, after in zip((3, *widths), widths[: spec.depth], strict=False):
-            down += [nn.Conv2d(before, after, 4, stride=2, padding=1), _between(spec, after)]
-        deepest = widths[spec.depth - 1]
-        self.encoder = nn.Sequential(*down, nn.Conv2d(deepest, self.latent.expansion * spec.latent_channels, 1))
+        # One layer: a trace comes from the way up, and this way down can begin as the best linear one.
+        self.encoder = nn.Conv2d(3, self.latent.expansion * self.channels, self.stride, stride=self.stride)
+        deepest = widths[-1]
         self.start = nn.Sequential(
             nn.Conv2d(spec.latent_channels, deepest, 3, padding=1),
             ResidualBlock(deepest, norm=spec.norm, activation=spec.activation),
         )
-        steps = list(zip(reversed(widths[: spec.depth]), reversed((widths[0], *widths[: spec.depth - 1])), strict=True))
+        steps = list(zip(reversed(widths), reversed((widths[0], *widths[:-1])), strict=True))
         self.ups = nn.ModuleList(
             nn.Sequential(up_layer(spec.up, before, after, spec.kernel), _between(spec, after))
             for before, after in steps
@@ -120,6 +123,23 @@ class AutoEncoder(Copier):
             for i, (_, after) in enumerate(steps)
         )
         self.skips = spec.skips
+
+    def begin(self, batches: Sequence[Tensor]) -> None:
+        """Let the encoder give the principal components of patches: within minutes it would not learn better ones."""
+        patches = torch.cat(
+            [functional.unfold(x, self.stride, stride=self.stride).movedim(1, 2).flatten(0, 1) for x in batches]
+        )  # [n, 3 · stride²]
+        mean = patches.mean(0)
+        power, axes = torch.linalg.eigh(torch.cov(patches.T))  # rising
+        axes = axes[:, -self.channels :].T  # [channels, 3 · stride²]
+        # Halfway to equal variance: the small components carry the edges.
+        scale = 2 * power[-self.channels :].clamp_min(1e-4) ** -0.25
+        with torch.no_grad():
+            self.encoder.weight.zero_()
+            self.encoder.weight[: self.channels] = (scale[:, None] * axes).reshape(-1, 3, self.stride, self.stride)
+            assert self.encoder.bias is not None
+            self.encoder.bias.zero_()
+            self.encoder.bias[: self.channels] = -scale * (axes @ mean)
 
     def learn(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The copy of x [B, 3, h, w], and the penalty of the latent map."""
@@ -166,7 +186,7 @@ class UnetGenerator(Copier):
     def __init__(self, spec: DecoderSpec) -> None:
         super().__init__()
         self.output = spec.output
-        widths = _widths(spec)[: spec.depth]
+        widths = _widths(spec)
         self.downs = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), _between(spec, after))
             for before, after in zip((3, *widths), widths, strict=False)

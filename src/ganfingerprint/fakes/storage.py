@@ -85,7 +85,7 @@ def load(folder: Path, name: str) -> nn.Module:
             raise DataError(f"{path} is damaged: its hash is not the one in {name}.json")
         network = build(facts.spec)
         network.load_state_dict(safetensors.torch.load(content))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as problem:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as problem:
         raise DataError(f"{path} cannot be read: {problem}") from problem
     return network.eval()
 

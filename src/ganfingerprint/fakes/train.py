@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ BATCH = 6
 MOST_PHOTOGRAPHS = 256  # kept in memory, each at most LARGEST pixels a side
 LARGEST = 512
 JUDGED = 128  # side of the crops that a network is judged by, pixels
+FIRST = 40  # batches that a network begins with
 RATE = 2e-3
 ADVERSARIAL = 0.03  # weight of the discriminator's opinion
 ALONE = 1 / 3  # of its time a network learns without a discriminator
@@ -89,7 +91,7 @@ def train_networks(
         if (folder / f"{spec.name}.json").is_file():
             found[spec.name] = read_facts(folder, spec.name)
             continue
-        photographs = photographs or read_photographs(paths, seed=seed)
+        photographs = photographs or read_photographs(paths)
         report(i, count)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
@@ -101,13 +103,13 @@ def train_networks(
     return found
 
 
-def read_photographs(paths: Sequence[Path], *, seed: int) -> tuple[list[UInt8Array], list[UInt8Array]]:
+def read_photographs(paths: Sequence[Path]) -> tuple[list[UInt8Array], list[UInt8Array]]:
     """Middles of photographs to learn from, and of one in eight, at least one, to be judged by.
 
     Raises:
         DataError: fewer than two can be read.
     """
-    rng = np.random.default_rng([seed, 8])
+    rng = np.random.default_rng(8)  # the same for every seed, so that networks are judged by the same photographs
     pictures = []
     for i in rng.permutation(len(paths)):
         try:
@@ -153,6 +155,7 @@ def fit(
     The loss is L1 of the pixels and of their differences to neighbours; from a third of the time on, where the spec
     asks for it, what a patch discriminator thinks of the copy (hinge loss).
     """
+    network.begin(list(islice(crops, FIRST)))
     network.train()
     critic = discriminator() if spec.adversarial else None
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.99))
