@@ -9,7 +9,8 @@ GanFingerprintError
 │   ├── FileMissingError        not_found
 │   ├── UnreadableImageError    unreadable_image  not an image, truncated, or a format we do not read
 │   ├── ImageTooLargeError      too_large         over the limit on bytes or pixels
-│   └── ImageTooSmallError      too_small         too few pixels to say anything
+│   ├── ImageTooSmallError      too_small         too few pixels to say anything
+│   └── UnchangedImageError     unchanged         a generator gives it back as it is: nothing to learn from
 ├── DetectorError
 │   ├── DetectorMissingError    no_detector       there is no detector at that place
 │   ├── DetectorFormatError     detector_format   the folder is not a detector, or of a newer version
@@ -104,6 +105,12 @@ class ImageTooSmallError(InputError):
     """The picture has too few pixels to carry a trace."""
 
     code = "too_small"
+
+
+class UnchangedImageError(InputError):
+    """A generator gives the picture back as it is, so that a fake of it would be mislabelled."""
+
+    code = "unchanged"
 
 
 class DetectorError(GanFingerprintError):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.encoding import SUFFIXES, encode, estimate_webp_quality, stored_format
-from ganfingerprint.errors import DataError
+from ganfingerprint.errors import DataError, UnchangedImageError
 from ganfingerprint.fakes.likeness import LUMA, psnr
 from ganfingerprint.fakes.recipes import Recipe
 from ganfingerprint.types import Image, UInt8Array
@@ -79,6 +79,7 @@ def make_pair(image: Image, recipes: dict[str, Recipe], *, size: int, seed: int,
     """Store the photograph's crop and its fake by each of the recipes below `out`; the photograph is the first.
 
     Raises:
+        UnchangedImageError: a fake would be the same file as the photograph; nothing is stored then.
         DataError: a recipe gives a picture of another size or kind.
     """
     sha, encoding = image.sha256, image.facts.encoding
@@ -87,27 +88,30 @@ def make_pair(image: Image, recipes: dict[str, Recipe], *, size: int, seed: int,
     if encoding.format == "WEBP" and not encoding.lossless:
         quality = estimate_webp_quality(image.pixels, image.facts.size_bytes)
     kind = stored_format(encoding)
-
-    def store(pixels: UInt8Array, place: str, recipe: str, seconds: float) -> Member:
-        with replacing(out / place) as beside:
-            beside.write_bytes(encode(pixels, encoding, webp_quality=quality))
-        return Member(
-            path=place,
-            recipe=recipe,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            format=kind,
-            psnr=psnr(crop, pixels) if recipe else None,
-            seconds=seconds,
-        )
-
-    members = [store(crop, f"real/{pair_id(sha)}{SUFFIXES[kind]}", "", 0.0)]
+    photograph = encode(crop, encoding, webp_quality=quality)
+    contents = {f"real/{pair_id(sha)}{SUFFIXES[kind]}": photograph}
+    members = [_member(next(iter(contents)), "", crop, kind)]
     for name, recipe in recipes.items():
         started = time.perf_counter()
         fake = recipe(crop, photograph_rng(seed, sha, name))
+        seconds = time.perf_counter() - started
         if fake.shape != crop.shape or fake.dtype != np.uint8:
             raise DataError(f"recipe '{name}' gave {fake.dtype} {fake.shape} for a crop of {crop.shape}")
-        seconds = time.perf_counter() - started
         place = f"fake/{pair_id(sha)}-{name.replace(':', '_')}{SUFFIXES[kind]}"
-        members.append(store(fake, place, name, seconds))
+        contents[place] = encode(fake, encoding, webp_quality=quality)
+        if contents[place] == photograph:
+            raise UnchangedImageError(
+                image.source, f"recipe '{name}' gives it back unchanged: it shows nothing to redraw"
+            )
+        members.append(_member(place, name, fake, kind, ratio=psnr(crop, fake), seconds=seconds))
+    for place, content in contents.items():
+        with replacing(out / place) as beside:
+            beside.write_bytes(content)
     return members
+
+
+def _member(
+    place: str, recipe: str, pixels: UInt8Array, kind: str, *, ratio: float | None = None, seconds: float = 0.0
+) -> Member:
+    height, width = pixels.shape[:2]
+    return Member(path=place, recipe=recipe, width=width, height=height, format=kind, psnr=ratio, seconds=seconds)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PilImage
 
 from ganfingerprint.decode import decode
-from ganfingerprint.errors import DataError
+from ganfingerprint.errors import DataError, UnchangedImageError
 from ganfingerprint.fakes.pairs import (
     GRID,
     choose_crop,
@@ -164,3 +164,25 @@ def test_a_name_with_a_colon_is_a_file_name_without(tmp_path: Path, draw_picture
     made = make_pair(image, {"mix:decoder:a": brighter}, size=96, seed=1, out=tmp_path)
     assert made[1].path.endswith("-mix_decoder_a.png")
     assert made[1].recipe == "mix:decoder:a"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "change"),
+    [("p.png", {}, 0), ("p.jpg", {"quality": 30}, 1)],
+    ids=["equal", "equal once it is stored"],
+)
+def test_a_fake_that_is_its_photograph_is_refused_and_nothing_is_stored(
+    tmp_path: Path, name: str, settings: dict[str, Any], change: int
+) -> None:
+    """A blank picture, or a trace that a coarse JPEG rounds away: its label would be wrong."""
+    image = stored(tmp_path, np.full((64, 64, 3), 128, np.uint8), name, **settings)
+
+    def weak(pixels: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+        pixels = pixels.copy()
+        pixels[0, 0] += np.uint8(change)
+        return pixels
+
+    with pytest.raises(UnchangedImageError, match="recipe 'weak' gives it back unchanged") as caught:
+        make_pair(image, {"brighter": brighter, "weak": weak}, size=96, seed=1, out=tmp_path / "out")
+    assert caught.value.code == "unchanged"
+    assert not (tmp_path / "out").exists()
