@@ -48,6 +48,7 @@ class DataConfig:
         high=1,
     )
     proxy_weight: float = setting(1.0, "how often aligned fakes (family 'proxy') are drawn, 0 leaves them out", low=0)
+    pairs: str | None = setting(None, "folder that 'fakes' made: its pairs join training, each within one batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

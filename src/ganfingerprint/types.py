@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
 Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 

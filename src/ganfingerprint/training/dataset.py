@@ -6,7 +6,7 @@ import logging
 import random
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from ganfingerprint.config import TrainConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import DataError, InputError
 from ganfingerprint.training.augment import Step
-from ganfingerprint.training.sampling import BalancedSampler, Draw, sample_weights
+from ganfingerprint.training.sampling import BalancedSampler, Draw, find_partners, sample_weights
 from ganfingerprint.training.transforms import get_transforms
 from ganfingerprint.types import Label, UInt8Array
 
@@ -110,10 +110,15 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         DataError: the folder cannot be used, or train or validation is missing or has one class only.
     """
     data = config.data
-    catalog = read_catalog(data.root, manifest=data.manifest, layout=data.layout)
+    catalog = joined(read_catalog(data.root, manifest=data.manifest, layout=data.layout), data.pairs)
     train = catalog.split("train")
     weights = sample_weights(train, power=data.balance_power, proxy_weight=data.proxy_weight)
-    sampler = BalancedSampler(weights, draws=config.optim.epoch_samples or len(train), seed=config.seed)
+    sampler = BalancedSampler(
+        weights,
+        draws=config.optim.epoch_samples or len(train),
+        seed=config.seed,
+        partners=find_partners(train) if data.pairs else None,
+    )
     augmented = get_transforms("train", size=config.window.size, augment=config.augment)
 
     def loader(samples: Sequence[Sample], transform: Step, order: Sampler[Draw] | None) -> DataLoader[Item]:
@@ -143,6 +148,18 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         test=loader(catalog.split("test"), plain, None) if "test" in catalog.splits else None,
         sampler=sampler,
     )
+
+
+def joined(catalog: Catalog, pairs: str | None) -> Catalog:
+    """The catalog with the training split of a folder of aligned pairs; the rest of that folder stays out.
+
+    Raises:
+        DataError: the folder is not one of pairs, or has no training split.
+    """
+    if pairs is None:
+        return catalog
+    more = read_catalog(pairs, layout="manifest").split("train")
+    return replace(catalog, samples=(*catalog.samples, *more))
 
 
 def judged_samples(catalog: Catalog) -> tuple[Sample, ...]:

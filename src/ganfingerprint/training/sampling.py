@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 from ganfingerprint.catalog import PROXY_FAMILY, Sample
 from ganfingerprint.errors import DataError
-from ganfingerprint.types import Float64Array
+from ganfingerprint.types import BoolArray, Float64Array, Int64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,38 @@ def sample_weights(samples: Sequence[Sample], *, power: float = 0.5, proxy_weigh
     return weights
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Partners:
+    """Which samples are aligned: what a fake was made of."""
+
+    photograph: Int64Array  # [n] its position for a fake that has one, else -1
+    is_fake: BoolArray  # [n]
+
+
+def find_partners(samples: Sequence[Sample]) -> Partners:
+    """The photograph of each aligned fake (family proxy): the one of its group, if there is exactly one."""
+    photographs: dict[str, list[int]] = {}
+    for i, sample in enumerate(samples):
+        if not sample.is_fake:
+            photographs.setdefault(sample.group, []).append(i)
+    found = np.full(len(samples), -1, dtype=np.int64)
+    for i, sample in enumerate(samples):
+        alike = photographs.get(sample.group, []) if sample.family == PROXY_FAMILY else []
+        if len(alike) == 1:
+            found[i] = alike[0]
+    return Partners(found, np.array([sample.is_fake for sample in samples], dtype=bool))
+
+
 class BalancedSampler(Sampler[Draw]):
     """Draws for one epoch after the other; the draws of epoch k depend on the seed and k alone.
 
     Drawing is systematic: every picture comes floor or ceil of its expected number of times, then all are shuffled.
+    With `partners` an aligned fake is followed by its photograph, in the place of another one, with the same seed: the
+    same window and the same augmentation. Pairs begin at even positions, so that an even batch size parts none.
     """
 
-    def __init__(self, weights: Float64Array, *, draws: int, seed: int) -> None:
-        self.weights, self.draws, self.seed = weights, draws, seed
+    def __init__(self, weights: Float64Array, *, draws: int, seed: int, partners: Partners | None = None) -> None:
+        self.weights, self.draws, self.seed, self.partners = weights, draws, seed, partners
         self.epoch, self.skip = 0, 0
 
     def start(self, epoch: int, *, skip: int = 0) -> None:
@@ -65,8 +89,33 @@ class BalancedSampler(Sampler[Draw]):
         edges = np.cumsum(self.weights[order])
         chosen = order[np.minimum(np.searchsorted(edges, ticks * edges[-1], side="right"), len(order) - 1)]
         rng.shuffle(chosen)
-        for position in range(self.skip, self.draws):
-            yield Draw(int(chosen[position]), (self.seed, self.epoch, position))
+        places = np.arange(self.draws)
+        if self.partners is not None:
+            chosen, places = _in_pairs(chosen, self.partners, rng)
+        for index, place in zip(chosen[self.skip :], places[self.skip :], strict=True):
+            yield Draw(int(index), (self.seed, self.epoch, int(place)))
 
     def __len__(self) -> int:
         return self.draws - self.skip
+
+
+def _in_pairs(chosen: Int64Array, partners: Partners, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
+    """The draws [n] two by two, a fake and a photograph, and the place [n] that each takes its seed from.
+
+    Aligned fakes bring their photograph; as many other photographs stay away, so that classes stay alike.
+    """
+    bound = partners.photograph[chosen] >= 0
+    fake = partners.is_fake[chosen]
+    photographs = chosen[~fake][: max(0, len(chosen) - int(fake.sum()) - int(bound.sum()))]
+    free = chosen[fake & ~bound]
+    both = min(len(free), len(photographs))
+    aligned = np.stack([chosen[bound], partners.photograph[chosen[bound]]], axis=1)  # [pairs, 2]
+    twos = np.concatenate([aligned, np.stack([free[:both], photographs[:both]], axis=1)])
+    order = rng.permutation(len(twos))
+    left = np.concatenate([free[both:], photographs[both:]])  # of one class, where rounding gave it more
+    drawn = np.concatenate([twos[order].ravel(), left])[: len(chosen)]
+    places = np.arange(len(drawn))
+    second = np.flatnonzero(order < len(aligned)) * 2 + 1
+    second = second[second < len(drawn)]
+    places[second] = second - 1
+    return drawn, places

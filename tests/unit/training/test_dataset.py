@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PilImage
 from torch import Tensor
 
 from ganfingerprint.catalog import Catalog, Sample, read_catalog
@@ -23,6 +24,7 @@ from ganfingerprint.training.dataset import (
     collate,
     get_dataloaders,
     get_dataset_stats,
+    judged_samples,
     shared_groups,
 )
 from ganfingerprint.training.sampling import Draw
@@ -249,3 +251,54 @@ def test_a_group_that_learns_and_judges_is_named(drawn_root: Path) -> None:
     catalog = Catalog(root=drawn_root, layout="manifest", samples=tuple(sample(*pair) for pair in pairs))
     assert shared_groups(catalog) == ["a", "b"]
     assert shared_groups(read_catalog(drawn_root)) == []
+
+
+@pytest.fixture
+def pairs(drawn_root: Path, tmp_path: Path) -> Path:
+    """Four photographs and their aligned fakes, which differ in 40 grey levels of blue and nothing else."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    rows = ["path,label,generator,family,split,group,source"]
+    for number in range(4):
+        pixels = decode(drawn_root / "train" / "real" / f"{number:02}.png").pixels
+        blue = np.clip(pixels.astype(np.int16) + np.array([0, 0, 40]), 0, 255).astype(np.uint8)
+        for name, content in (("real", pixels), ("fake", blue)):
+            PilImage.fromarray(content).save(folder / f"{name}{number}.png")
+        split = "train" if number < 3 else "test"
+        rows += [
+            f"real{number}.png,real,,photo,{split},pair:{number},camera",
+            f"fake{number}.png,fake,proxy:blue,proxy,{split},pair:{number},camera",
+        ]
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_pairs_join_training_alone(drawn_root: Path, pairs: Path) -> None:
+    plain, more = get_dataloaders(config(drawn_root)), get_dataloaders(config(drawn_root, f"data.pairs={pairs}"))
+    assert plain.sampler.partners is None
+    assert len(more.catalog.split("train")) == len(plain.catalog.split("train")) + 6
+    assert judged_samples(more.catalog) == judged_samples(plain.catalog)
+    assert more.catalog.split("test") == plain.catalog.split("test")
+
+
+def test_both_members_of_a_pair_are_seen_alike_in_one_batch(drawn_root: Path, pairs: Path) -> None:
+    """Whatever window and augmentation is drawn, the two differ in what the recipe did."""
+    loaders = get_dataloaders(
+        config(drawn_root, f"data.pairs={pairs}", "optim.batch_size=4", "optim.epoch_samples=40", "augment.strength=0")
+    )
+    samples = loaders.catalog.split("train")
+    met = 0
+    for batch in loaders.train:
+        for place, index in enumerate(batch.index.tolist()):
+            if samples[index].family == "proxy":
+                fake, photograph = batch.pixels[place].int(), batch.pixels[place + 1].int()
+                assert samples[int(batch.index[place + 1])].group == samples[index].group
+                assert torch.equal(fake[..., :2], photograph[..., :2])
+                assert (fake[..., 2] - photograph[..., 2]).min() > 0
+                met += 1
+    assert met >= 4
+
+
+def test_a_folder_without_a_manifest_is_not_one_of_pairs(drawn_root: Path) -> None:
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        get_dataloaders(config(drawn_root, f"data.pairs={drawn_root}"))

@@ -9,7 +9,7 @@ import pytest
 
 from ganfingerprint.catalog import Sample
 from ganfingerprint.errors import DataError
-from ganfingerprint.training.sampling import BalancedSampler, Draw, sample_weights
+from ganfingerprint.training.sampling import BalancedSampler, Draw, Partners, find_partners, sample_weights
 from ganfingerprint.types import Float64Array, Label
 
 
@@ -138,3 +138,93 @@ def test_no_two_draws_share_a_seed() -> None:
     sampler = BalancedSampler(sample_weights(SAMPLES), draws=60, seed=5)
     seeds = [draw.seed for epoch in range(3) for draw in drawn(sampler, epoch)]
     assert len(set(seeds)) == 180
+
+
+def pair(group: str, recipes: int = 1) -> list[Sample]:
+    """A photograph and its aligned fakes."""
+    made = [
+        Sample(path=Path(), label=Label.FAKE, generator=f"proxy:{i}", family="proxy", group=group)
+        for i in range(recipes)
+    ]
+    return [Sample(path=Path(), label=Label.REAL, source="pairs", group=group), *made]
+
+
+# Ten pairs, ten other fakes, twenty other photographs.
+PAIRED = [*(sample for i in range(10) for sample in pair(f"pair:{i}")), *fakes(10, "gan"), *reals(20, "camera")]
+
+
+def paired_sampler(samples: list[Sample], *, draws: int, proxy_weight: float = 1.0) -> BalancedSampler:
+    weights = sample_weights(samples, proxy_weight=proxy_weight)
+    return BalancedSampler(weights, draws=draws, seed=3, partners=find_partners(samples))
+
+
+def test_an_aligned_fake_finds_its_photograph() -> None:
+    found = find_partners([*fakes(1, "gan"), *pair("a", 2), *reals(1), *pair("b")])
+    assert found.photograph.tolist() == [-1, -1, 1, 1, -1, -1, 5]
+    assert found.is_fake.tolist() == [True, False, True, True, False, False, True]
+
+
+def test_a_fake_of_unclear_origin_has_no_photograph() -> None:
+    """Two photographs in one group; a generator's fake that shares its group; a fake without its photograph."""
+    two = [*pair("a"), *pair("a")[:1]]
+    shared = [*pair("b")[:1], Sample(path=Path(), label=Label.FAKE, generator="gan", family="gan", group="b")]
+    assert set(find_partners([*two, *shared, *pair("c")[1:]]).photograph.tolist()) == {-1}
+
+
+@pytest.mark.parametrize("draws", [40, 41, 64, 100, 2])
+@pytest.mark.parametrize("epoch", [0, 1, 5])
+def test_a_pair_is_two_neighbours_with_one_seed(draws: int, epoch: int) -> None:
+    sampler = paired_sampler(PAIRED, draws=draws)
+    found = drawn(sampler, epoch)
+    assert len(found) == draws
+    aligned = 0
+    for place, draw in enumerate(found):
+        if PAIRED[draw.index].family == "proxy" and place + 1 < draws:
+            assert place % 2 == 0
+            assert PAIRED[found[place + 1].index].group == PAIRED[draw.index].group
+            assert not PAIRED[found[place + 1].index].is_fake
+            assert found[place + 1].seed == draw.seed
+            aligned += 1
+    assert draws < 40 or aligned > draws // 8
+    seeds = [draw.seed for draw in found]
+    assert len(seeds) - len(set(seeds)) == aligned  # all the others have seeds of their own
+
+
+@pytest.mark.parametrize("draws", [40, 64, 101])
+@pytest.mark.parametrize("proxy_weight", [0.0, 0.3, 1.0, 9.0])
+def test_classes_stay_alike_with_pairs(draws: int, proxy_weight: float) -> None:
+    """As alike as without pairs: there a class may have some more by the rounding of each picture's number."""
+    plain = BalancedSampler(sample_weights(PAIRED, proxy_weight=proxy_weight), draws=draws, seed=3)
+    for epoch in range(5):
+        found = drawn(paired_sampler(PAIRED, draws=draws, proxy_weight=proxy_weight), epoch)
+        fake, before = (sum(PAIRED[draw.index].is_fake for draw in some) for some in (found, drawn(plain, epoch)))
+        assert abs(2 * fake - draws) <= max(1, abs(2 * before - draws))
+
+
+def test_the_other_pictures_have_their_turn_beside_pairs() -> None:
+    seen = {draw.index for epoch in range(30) for draw in drawn(paired_sampler(PAIRED, draws=40), epoch)}
+    assert seen == set(range(len(PAIRED)))
+
+
+def test_pairs_alone_are_drawn_too() -> None:
+    samples = [sample for i in range(4) for sample in pair(f"pair:{i}", 3)]
+    for epoch in range(5):
+        found = drawn(paired_sampler(samples, draws=16), epoch)
+        assert [samples[draw.index].is_fake for draw in found] == [True, False] * 8
+
+
+def test_draws_in_pairs_depend_on_seed_and_epoch_alone_and_can_be_skipped() -> None:
+    sampler = paired_sampler(PAIRED, draws=50)
+    whole = drawn(sampler, 2)
+    assert drawn(sampler, 3) != whole
+    assert drawn(sampler, 2) == whole
+    assert drawn(sampler, 2, skip=21) == whole[21:]
+
+
+def test_without_partners_nothing_changes() -> None:
+    weights = sample_weights(PAIRED)
+    plain = drawn(BalancedSampler(weights, draws=50, seed=3), 1)
+    nobody = Partners(np.full(len(PAIRED), -1), np.array([sample.is_fake for sample in PAIRED]))
+    alike = drawn(BalancedSampler(weights, draws=50, seed=3, partners=nobody), 1)
+    assert sorted(draw.index for draw in plain) == sorted(draw.index for draw in alike)
+    assert [draw.seed for draw in plain] == [draw.seed for draw in alike] == [(3, 1, place) for place in range(50)]
