@@ -53,7 +53,11 @@ class Partners:
 
 
 def find_partners(samples: Sequence[Sample]) -> Partners:
-    """The photograph of each aligned fake (family proxy): the one of its group, if there is exactly one."""
+    """The photograph of each aligned fake (family proxy): one of its group.
+
+    Of several it is the one that the fake's file is named after (`ab12.jpg`, `ab12-span-x4.jpg`): a pair of a data
+    root's photograph shares the group of that photograph.
+    """
     photographs: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
         if not sample.is_fake:
@@ -61,8 +65,10 @@ def find_partners(samples: Sequence[Sample]) -> Partners:
     found = np.full(len(samples), -1, dtype=np.int64)
     for i, sample in enumerate(samples):
         alike = photographs.get(sample.group, []) if sample.family == PROXY_FAMILY else []
-        if len(alike) == 1:
-            found[i] = alike[0]
+        named = [j for j in alike if sample.path.stem.startswith(f"{samples[j].path.stem}-")]
+        chosen = named or alike
+        if len(chosen) == 1:
+            found[i] = chosen[0]
     return Partners(found, np.array([sample.is_fake for sample in samples], dtype=bool))
 
 

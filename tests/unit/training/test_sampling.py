@@ -171,6 +171,22 @@ def test_a_fake_of_unclear_origin_has_no_photograph() -> None:
     assert set(find_partners([*two, *shared, *pair("c")[1:]]).photograph.tolist()) == {-1}
 
 
+def test_a_pair_of_a_data_root_is_told_from_the_photograph_that_it_is_a_crop_of() -> None:
+    """All of them share a group, so that splits stay clean; the name tells who belongs to whom."""
+    samples = [
+        Sample(path=Path(path), label=label, family=family, group="scene")
+        for path, label, family in [
+            ("train/real/photo.jpg", Label.REAL, "photo"),
+            ("real/ab12.jpg", Label.REAL, "photo"),
+            ("fake/ab12-span-x4.jpg", Label.FAKE, "proxy"),
+            ("real/cd34.jpg", Label.REAL, "photo"),
+            ("fake/cd34-span-x4.jpg", Label.FAKE, "proxy"),
+            ("fake/ef56-span-x4.jpg", Label.FAKE, "proxy"),
+        ]
+    ]
+    assert find_partners(samples).photograph.tolist() == [-1, -1, 1, -1, 3, -1]
+
+
 @pytest.mark.parametrize("draws", [40, 41, 64, 100, 2])
 @pytest.mark.parametrize("epoch", [0, 1, 5])
 def test_a_pair_is_two_neighbours_with_one_seed(draws: int, epoch: int) -> None:
