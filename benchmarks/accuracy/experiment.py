@@ -1,0 +1,220 @@
+"""Run the experiments of a YAML file under equal conditions; each is a row of one table.
+
+A run learns from train and is judged on validation, plain and through the web tier, and in folds that leave a family
+of generators, or a recipe of aligned fakes, out of training (`protocol.py`). Means over the run's seeds; the interval
+is that of the first seed. A row that is there for the same settings is not computed again. Test and external are
+never opened here.
+
+    python benchmarks/accuracy/experiment.py --data-root DIR --store STORE [--extra PREFIX=DIR2 ...] [--only PATTERN]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import fnmatch
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import torch
+import yaml
+from features import WIDTH, Store
+from probe import Probe, ProbeConfig, scaled, standardised
+from protocol import Fold, family_folds, family_names, full_fold, recipe_folds
+
+from ganfingerprint.atomic import replacing
+from ganfingerprint.catalog import Sample, read_catalog
+from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
+from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
+
+HERE = Path(__file__).parent
+RECIPES = (("proxy:taef2",), ("proxy:realesrgan", "proxy:realsr"), ("proxy:span*", "proxy:waifu2x", "proxy:realcugan"))
+FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "auc": auc,
+    "recall_1": functools.partial(tpr_at_fpr, fpr=0.01),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One experiment."""
+
+    name: str
+    question: str  # rows that answer the same one are compared with each other
+    head: ProbeConfig
+    seeds: tuple[int, ...] = (42, 43)
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)  # generator pattern → how often it is drawn
+    extra: tuple[str, ...] = ()  # prefixes of the further pictures that are learnt from
+    share: float = 1.0  # of the training pictures
+
+    @property
+    def settings(self) -> str:
+        """What decides the row, as JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def read_runs(path: Path) -> list[Run]:
+    """The runs of a file: `base` holds what they share."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    base = content["base"]
+    runs = []
+    for entry in content["runs"]:
+        head = ProbeConfig(**{k: _frozen(v) for k, v in {**base, **entry.pop("head", {})}.items()})
+        runs.append(Run(head=head, **{k: _frozen(v) for k, v in entry.items()}))
+    return runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True, help="where features.py wrote")
+    parser.add_argument("--extra", action="append", default=[], metavar="PREFIX=DIR")
+    parser.add_argument("--runs", type=Path, default=HERE / "experiments" / "runs.yaml")
+    parser.add_argument("--only", default="*", help="pattern of the names to run")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--output", type=Path, default=Path("results/experiments"))
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    pictures = Pictures(args.store, args.data_root, dict(item.split("=", 1) for item in args.extra))
+    rows = read_rows(args.output)
+    for run in read_runs(args.runs):
+        if not fnmatch.fnmatch(run.name, args.only) or any(row["settings"] == run.settings for row in rows):
+            continue
+        rows = [row for row in rows if row["name"] != run.name]
+        rows.append(row_of(run, pictures))
+        write_rows(rows, args.output)
+        print({key: value for key, value in rows[-1].items() if key != "settings"}, flush=True)
+
+
+class Pictures:
+    """All labelled pictures that any run may see, and their features."""
+
+    def __init__(self, store: Path, root: Path, extra: dict[str, str]) -> None:
+        catalogs = {"": read_catalog(root)} | {prefix: read_catalog(Path(path)) for prefix, path in extra.items()}
+        self.parts: list[tuple[str, str, int]] = []  # prefix, split, pictures
+        self.samples: list[Sample] = []
+        self.prefix: list[str] = []
+        for prefix, catalog in catalogs.items():
+            for split in ("train", "validation"):
+                chosen = [sample for sample in catalog.samples if sample.split == split]
+                if chosen:
+                    self.parts.append((prefix, split, len(chosen)))
+                    self.samples += chosen
+                    self.prefix += [prefix] * len(chosen)
+        self.store = Store(store)
+        self.fake = np.array([sample.is_fake for sample in self.samples])
+        self.groups = np.array([sample.group for sample in self.samples])
+
+    def features(self, config: ProbeConfig, views: Sequence[str]) -> dict[str, torch.Tensor]:
+        """[n, d] of each view, standardised by the plain view of train.
+
+        Of a view that was extracted for some parts only, the others are zeros: `web` is for validation alone.
+        """
+        found: dict[str, torch.Tensor] = {}
+        train = np.array([sample.split == "train" for sample in self.samples])
+        plain = self._loaded("plain", config)
+        mean, deviation = standardised(plain, train)
+        for view in views:
+            found[view] = scaled(plain if view == "plain" else self._loaded(view, config), mean, deviation)
+        return found
+
+    def _loaded(self, view: str, config: ProbeConfig) -> torch.Tensor:
+        parts = []
+        for prefix, split, count in self.parts:
+            part = f"{prefix}{split}-{view}"
+            there = self.store.has(part)
+            needed = split == ("validation" if view == "web" else "train") or view == "plain"
+            if needed and not there:
+                raise SystemExit(f"{part} is not in the store: features.py --views {view} makes it")
+            empty = torch.zeros(count, len(config.blocks) * len(config.statistics) * WIDTH, dtype=torch.float16)
+            parts.append(self.store.load(part, config.blocks, config.statistics) if needed else empty)
+        return torch.cat(parts)
+
+    def folds(self) -> list[Fold]:
+        """Validation, the families, the recipes."""
+        return [full_fold(self.samples), *family_folds(self.samples), *recipe_folds(self.samples, RECIPES)]
+
+    def learnt(self, run: Run) -> np.ndarray:
+        """How often each picture is drawn in a run, relative to its class and source: [n]."""
+        known = np.array([prefix == "" or prefix in run.extra for prefix in self.prefix], dtype=np.float64)
+        for pattern, factor in run.weights.items():
+            known *= [factor if fnmatch.fnmatch(sample.generator, pattern) else 1.0 for sample in self.samples]
+        if run.share < 1:
+            known *= [_unit(sample.group) < run.share for sample in self.samples]
+        return known
+
+
+def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
+    """Learn and judge every fold of one run."""
+    begun = time.monotonic()
+    often = pictures.learnt(run)
+    features = pictures.features(run.head, sorted({"plain", "web", *run.head.views}))
+    found: dict[str, list[float]] = {}
+    interval = ""
+    for fold in pictures.folds():
+        judged = np.flatnonzero(fold.judged)
+        fake = pictures.fake[judged]
+        seen = ("plain", "web") if fold.name == "validation" else ("plain",)
+        for seed in run.seeds:
+            probe = Probe(features, pictures.samples, fold.train, run.head, seed=seed, often=often)
+            for view in seen:
+                scores = probe.scores(features[view][torch.from_numpy(judged)])
+                for name, figure in FIGURES.items():
+                    key = f"{fold.name}_{name}" if view == "plain" else f"{fold.name}_{view}_{name}"
+                    found.setdefault(key, []).append(figure(fake, scores))
+                if view == "plain" and fold.name == "validation" and not interval:
+                    interval = str(
+                        bootstrap_intervals(fake, scores, pictures.groups[judged], {"auc": auc}, seed=seed)["auc"]
+                    )
+    means = {name: float(np.mean(values)) for name, values in found.items()}
+    for name in FIGURES:
+        means[f"families_{name}"] = float(np.mean([means[f"{family}_{name}"] for family in family_names()]))
+    full = full_fold(pictures.samples).train & (often > 0)
+    return {
+        "name": run.name,
+        "question": run.question,
+        "validation_interval": interval,
+        **{name: round(value, 4) for name, value in means.items()},
+        "training_pictures": int(full.sum()),
+        "windows_seen": run.head.epochs * int(full.sum()) * len(run.head.views),
+        "minutes": round((time.monotonic() - begun) / 60, 2),
+        "settings": run.settings,
+    }
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the table that are there."""
+    path = folder / "experiments.parquet"
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist() if path.is_file() else []
+    return rows
+
+
+def write_rows(rows: Sequence[dict[str, Any]], folder: Path) -> None:
+    """The table as Parquet and as CSV."""
+    table = pa.Table.from_pylist(list(rows))
+    with replacing(folder / "experiments.parquet") as beside:
+        pq.write_table(table, beside)
+    with replacing(folder / "experiments.csv") as beside:
+        pyarrow.csv.write_csv(table, beside)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _unit(text: str) -> float:
+    """A fixed number in 0..1 of a text, the same everywhere."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+if __name__ == "__main__":
+    main()

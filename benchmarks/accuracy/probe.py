@@ -1,0 +1,160 @@
+"""The product's own head on stored statistics: what an experiment varies, how the head learns, how it scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganfingerprint.catalog import Sample
+from ganfingerprint.network.backbones import Backbone
+from ganfingerprint.network.fingerprint_net import FingerprintNet
+from ganfingerprint.training.sampling import sample_weights
+
+LARGEST = 8.0  # deviations from the mean; a few channels of CLIP are far out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig:
+    """What decides a head and how it learns; the names are those of the product's settings where it has them."""
+
+    blocks: tuple[int, ...] = (5, 7, 9)
+    statistics: tuple[str, ...] = ("class", "mean", "deviation")
+    views: tuple[str, ...] = ("plain",)
+    head: str = "document"  # "shallow": one hidden layer of 256, dropout .3 on its inputs and .5 behind it
+    dropout: float = 0.4
+    weight_decay: float = 0.05
+    lr: float = 1e-3
+    epochs: int = 8
+    batch_size: int = 256
+    label_smoothing: float = 0.0
+    balance_power: float = 0.5
+    proxy_weight: float = 0.3
+    heads: int = 1  # from as many seeds, their logits averaged
+
+
+class Probe:
+    """Heads on features, learnt from `train` pictures."""
+
+    def __init__(
+        self,
+        features: Mapping[str, Tensor],
+        samples: Sequence[Sample],
+        train: np.ndarray,
+        config: ProbeConfig,
+        *,
+        seed: int,
+        often: np.ndarray,
+    ) -> None:
+        """Learn.
+
+        Args:
+            features: of each view of `config`, standardised, [n, d].
+            samples: the n pictures.
+            train: bool [n], which of them are learnt from.
+            often: factor on how often each is drawn within its class, [n].
+            seed: of weights, draws and dropout.
+        """
+        rows = np.flatnonzero(train & (often > 0))
+        self._fake = torch.tensor([samples[int(i)].is_fake for i in rows])
+        weights = sample_weights(
+            [samples[int(i)] for i in rows], power=config.balance_power, proxy_weight=config.proxy_weight
+        )
+        weights = weights * often[rows]
+        for of_class in (self._fake.numpy(), ~self._fake.numpy()):
+            weights[of_class] /= 2 * weights[of_class].sum()
+        views = [features[name][torch.from_numpy(rows)] for name in config.views]
+        self.heads = [self._learn(views, weights, config, seed + 1000 * k) for k in range(config.heads)]
+
+    def scores(self, features: Tensor) -> np.ndarray:
+        """How fake: the logit turned round, float32 [n]."""
+        with torch.inference_mode():
+            found = torch.stack([head(features.float()) for head in self.heads])
+        return -found.mean(dim=0).numpy()
+
+    def _learn(self, views: list[Tensor], weights: np.ndarray, config: ProbeConfig, seed: int) -> nn.Module:
+        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        build = {"document": DocumentHead, "shallow": ShallowHead}[config.head]
+        head = build(views[0].shape[1], config.dropout, generator).train()
+        decayed = [p for p in head.parameters() if p.ndim > 1]
+        others = [p for p in head.parameters() if p.ndim < 2]
+        optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=config.lr,
+            fused=True,
+        )
+        steps = max(1, config.epochs * len(views) * len(weights) // config.batch_size)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, total_steps=steps + 1, pct_start=0.1)
+        edges = np.cumsum(weights) / weights.sum()
+        for _ in range(steps):
+            ticks = (np.arange(config.batch_size) + rng.random()) / config.batch_size
+            drawn = torch.from_numpy(np.minimum(np.searchsorted(edges, ticks), len(weights) - 1))
+            target = (~self._fake[drawn]).float() * (1 - 2 * config.label_smoothing) + config.label_smoothing
+            with torch.autocast("cpu", torch.bfloat16):
+                found = head(views[int(rng.integers(len(views)))][drawn])
+            loss = functional.binary_cross_entropy_with_logits(found.float(), target)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+        return head.eval()
+
+
+class DocumentHead(nn.Module):
+    """The product's network of statistics alone, whose statistics [n, d] come standardised: logits [n]."""
+
+    def __init__(self, inputs: int, dropout: float, generator: torch.Generator) -> None:
+        super().__init__()
+        absent = Backbone(channels=(1, 1, 1), strides=(1, 1, 1), summary=inputs - 6)
+        off = {"fusion": False, "frequency": False, "attention": False, "fingerprint_block": False}
+        self.network = FingerprintNet(absent, dropout=dropout, statistics=True, generator=generator, **off)
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """The encoder's own standardisation is left out."""
+        encoder = self.network.statistics
+        assert encoder is not None
+        projected: Tensor = encoder.project(encoder.dropout(statistics))
+        return self.network.classify(self.network.embedding(projected))
+
+
+class ShallowHead(nn.Module):
+    """One hidden layer: logits [n] of standardised statistics [n, d]."""
+
+    def __init__(self, inputs: int, dropout: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(0.3),
+            nn.Linear(inputs, 256, bias=False),
+            nn.BatchNorm1d(256),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(256, 1),
+        )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5, generator=generator)
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Logits, above 0 for a photograph."""
+        found: Tensor = self.layers(statistics)[:, 0]
+        return found
+
+
+def standardised(features: Tensor, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of `features` over `rows`, each [d]."""
+    chosen = features[torch.from_numpy(np.flatnonzero(rows))].float()
+    return chosen.mean(dim=0), chosen.std(dim=0) + 1e-4
+
+
+def scaled(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Features [n, d] in deviations from the mean, at most `LARGEST`, bfloat16."""
+    out = torch.empty(features.shape, dtype=torch.bfloat16)
+    for start in range(0, len(features), 1024):
+        part = features[start : start + 1024].float()
+        out[start : start + 1024] = ((part - mean) / deviation).clamp(-LARGEST, LARGEST).bfloat16()
+    return out

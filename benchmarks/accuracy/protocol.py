@@ -1,0 +1,78 @@
+"""Validation that predicts the outside: leave one family of generators out, and the photographs of some sources too.
+
+Ordinary validation shows the generators of training and rewards memory. Here each fold learns without a family and
+is judged on it; nothing of test or external is looked at.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ganfingerprint.catalog import PROXY_FAMILY, Sample
+
+FAMILIES = Path(__file__).parent / "experiments" / "families.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Which of a list of pictures one fold learns from, and which judge it; bool [n] each."""
+
+    name: str
+    train: np.ndarray
+    judged: np.ndarray
+
+
+def collection(sample: Sample) -> str:
+    """The collection that a picture's file name begins with."""
+    return sample.path.name.split("-")[0]
+
+
+def full_fold(samples: Sequence[Sample]) -> Fold:
+    """Learn all of train, judged on validation without aligned fakes."""
+    train = np.array([sample.split == "train" for sample in samples])
+    judged = np.array([sample.split == "validation" and sample.family != PROXY_FAMILY for sample in samples])
+    return Fold("validation", train, judged)
+
+
+def family_names(path: Path = FAMILIES) -> list[str]:
+    """The names of the families, in order."""
+    return list(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def family_folds(samples: Sequence[Sample], path: Path = FAMILIES) -> list[Fold]:
+    """A fold for each family of `path`. What shares a group with a judged picture is not learnt from."""
+    folds = []
+    for name, family in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        fakes = [
+            sample.is_fake
+            and sample.family != PROXY_FAMILY
+            and any(fnmatch.fnmatch(sample.generator, pattern) for pattern in family["generators"])
+            for sample in samples
+        ]
+        photographs = [not sample.is_fake and collection(sample) in family["photographs"] for sample in samples]
+        folds.append(_fold(name, samples, np.array(fakes) | np.array(photographs)))
+    return folds
+
+
+def recipe_folds(samples: Sequence[Sample], recipes: Sequence[Sequence[str]]) -> list[Fold]:
+    """A fold for each group of aligned fakes' generators: learnt without them, judged on those of validation."""
+    folds = []
+    validation = np.array([sample.split == "validation" for sample in samples])
+    photographs = np.array([not sample.is_fake for sample in samples])
+    for names in recipes:
+        kept_out = np.array([any(fnmatch.fnmatch(sample.generator, name) for name in names) for sample in samples])
+        train = np.array([sample.split == "train" for sample in samples]) & ~kept_out
+        folds.append(Fold("+".join(names), train, validation & (kept_out | photographs)))
+    return folds
+
+
+def _fold(name: str, samples: Sequence[Sample], judged: np.ndarray) -> Fold:
+    judged_groups = {sample.group for sample, chosen in zip(samples, judged, strict=True) if chosen}
+    train = np.array([sample.split == "train" and sample.group not in judged_groups for sample in samples])
+    return Fold(name, train & ~judged, judged)
