@@ -37,7 +37,11 @@ from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
 from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
 
 HERE = Path(__file__).parent
-RECIPES = (("proxy:taef2",), ("proxy:realesrgan", "proxy:realsr"), ("proxy:span*", "proxy:waifu2x", "proxy:realcugan"))
+RECIPES = {  # of aligned fakes, left out together
+    "taef2": ("proxy:taef2",),
+    "enlarged-by-gans": ("proxy:realesr*", "proxy:realsr*"),
+    "enlarged-otherwise": ("proxy:span*", "proxy:waifu2x*", "proxy:realcugan*"),
+}
 FIGURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "auc": auc,
     "recall_1": functools.partial(tpr_at_fpr, fpr=0.01),
@@ -115,24 +119,27 @@ class Pictures:
         self.groups = np.array([sample.group for sample in self.samples])
 
     def features(self, config: ProbeConfig, views: Sequence[str]) -> dict[str, torch.Tensor]:
-        """[n, d] of each view, standardised by the plain view of train.
+        """[n, d] of each view, standardised by the judged view of train.
 
         Of a view that was extracted for some parts only, the others are zeros: `web` is for validation alone.
         """
         found: dict[str, torch.Tensor] = {}
         train = np.array([sample.split == "train" for sample in self.samples])
-        plain = self._loaded("plain", config)
-        mean, deviation = standardised(plain, train)
+        judged = self._loaded(config.judged, config)
+        mean, deviation = standardised(judged, train)
         for view in views:
-            found[view] = scaled(plain if view == "plain" else self._loaded(view, config), mean, deviation)
+            found[view] = scaled(judged if view == config.judged else self._loaded(view, config), mean, deviation)
         return found
 
     def _loaded(self, view: str, config: ProbeConfig) -> torch.Tensor:
+        return torch.cat([self._one_view(name, config) for name in view.split("+")], dim=1)
+
+    def _one_view(self, view: str, config: ProbeConfig) -> torch.Tensor:
         parts = []
         for prefix, split, count in self.parts:
             part = f"{prefix}{split}-{view}"
             there = self.store.has(part)
-            needed = split == ("validation" if view == "web" else "train") or view == "plain"
+            needed = split == ("validation" if view == "web" else "train") or view in config.judged.split("+")
             if needed and not there:
                 raise SystemExit(f"{part} is not in the store: features.py --views {view} makes it")
             empty = torch.zeros(count, len(config.blocks) * len(config.statistics) * WIDTH, dtype=torch.float16)
@@ -157,21 +164,22 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     """Learn and judge every fold of one run."""
     begun = time.monotonic()
     often = pictures.learnt(run)
-    features = pictures.features(run.head, sorted({"plain", "web", *run.head.views}))
+    judged_view, tiers = run.head.judged, ("web",) if run.head.judged == "plain" else ()
+    features = pictures.features(run.head, sorted({judged_view, *tiers, *run.head.views}))
     found: dict[str, list[float]] = {}
     interval = ""
     for fold in pictures.folds():
         judged = np.flatnonzero(fold.judged)
         fake = pictures.fake[judged]
-        seen = ("plain", "web") if fold.name == "validation" else ("plain",)
+        seen = (judged_view, *tiers) if fold.name == "validation" else (judged_view,)
         for seed in run.seeds:
             probe = Probe(features, pictures.samples, fold.train, run.head, seed=seed, often=often)
             for view in seen:
                 scores = probe.scores(features[view][torch.from_numpy(judged)])
                 for name, figure in FIGURES.items():
-                    key = f"{fold.name}_{name}" if view == "plain" else f"{fold.name}_{view}_{name}"
+                    key = f"{fold.name}_{name}" if view == judged_view else f"{fold.name}_{view}_{name}"
                     found.setdefault(key, []).append(figure(fake, scores))
-                if view == "plain" and fold.name == "validation" and not interval:
+                if view == judged_view and fold.name == "validation" and not interval:
                     interval = str(
                         bootstrap_intervals(fake, scores, pictures.groups[judged], {"auc": auc}, seed=seed)["auc"]
                     )

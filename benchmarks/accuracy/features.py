@@ -77,6 +77,38 @@ class Chain:
         return Compose(steps)(pixels, rng)
 
 
+@dataclass(frozen=True, slots=True)
+class Magnified:
+    """The centre of half the side, twice as large: what lies in one patch of the network is a quarter as much."""
+
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        centre = CenterWindow(SIZE // 2)(pixels, rng)
+        return np.asarray(cv2.resize(centre, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """The patches of the network in random order: each keeps its texture, and what the picture shows is gone."""
+
+    patch: int = 16
+
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        window, side, count = CenterWindow(SIZE)(pixels, rng), self.patch, SIZE // self.patch
+        patches = window.reshape(count, side, count, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
+        turned = patches[rng.permutation(len(patches))].reshape(count, count, side, side, 3)
+        return np.ascontiguousarray(turned.transpose(0, 2, 1, 3, 4).reshape(SIZE, SIZE, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """What a blur of sigma 1.5 takes away, five times as strong, on grey."""
+
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        window = CenterWindow(SIZE)(pixels, rng).astype(np.float32)
+        residual = np.asarray(window - cv2.GaussianBlur(window, (0, 0), 1.5))
+        return np.asarray(np.clip(127.5 + 5 * residual, 0, 255), np.uint8)
+
+
 def views() -> dict[str, Step]:
     """The versions of a picture that there are, by name."""
     gentle = AugmentConfig(strength=0.6, resize=0.5, scale_low=0.5, jpeg=0.6, erase=0.1, affine=0.0)
@@ -89,6 +121,10 @@ def views() -> dict[str, Step]:
         "web": Compose((Tier(0.75, 60), CenterWindow(SIZE))),
         "hard": Compose((Tier(0.5, 40), CenterWindow(SIZE))),
         "social": Compose((Tier(0.85, 75), CenterWindow(SIZE))),
+        "small": CenterWindow(SIZE // 2),
+        "magnified": Magnified(),
+        "shuffled": Shuffled(),
+        "residual": Residual(),
     }
 
 

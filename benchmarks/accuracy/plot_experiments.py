@@ -17,6 +17,7 @@ from protocol import family_names
 
 from ganfingerprint.atomic import replacing
 
+WEB = "validation, web tier"
 INK, VALIDATION, FAMILIES = "0.25", "tab:blue", "tab:orange"
 
 
@@ -55,7 +56,8 @@ def _draw_run(axes: Axes, height: int, row: dict[str, Any]) -> None:
     axes.plot(families, [height] * len(families), "|", color=INK, alpha=0.6, label="a family left out")
     axes.plot(row["families_auc"], height, "o", color=FAMILIES, label="mean of the families")
     axes.plot(row["validation_auc"], height, "s", color=VALIDATION, label="validation")
-    axes.plot(row["validation_web_auc"], height, "s", color=VALIDATION, fillstyle="none", label="validation, web tier")
+    if row.get("validation_web_auc") is not None:
+        axes.plot(row["validation_web_auc"], height, "s", color=VALIDATION, fillstyle="none", label=WEB)
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -24,7 +24,8 @@ class ProbeConfig:
 
     blocks: tuple[int, ...] = (5, 7, 9)
     statistics: tuple[str, ...] = ("class", "mean", "deviation")
-    views: tuple[str, ...] = ("plain",)
+    views: tuple[str, ...] = ("plain",)  # learnt from; `a+b` are the features of two views of a picture side by side
+    judged: str = "plain"  # the view that is scored, and that standardises
     head: str = "document"  # "shallow": one hidden layer of 256, dropout .3 on its inputs and .5 behind it
     dropout: float = 0.4
     weight_decay: float = 0.05

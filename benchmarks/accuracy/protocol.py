@@ -7,7 +7,7 @@ is judged on it; nothing of test or external is looked at.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,15 +60,15 @@ def family_folds(samples: Sequence[Sample], path: Path = FAMILIES) -> list[Fold]
     return folds
 
 
-def recipe_folds(samples: Sequence[Sample], recipes: Sequence[Sequence[str]]) -> list[Fold]:
-    """A fold for each group of aligned fakes' generators: learnt without them, judged on those of validation."""
+def recipe_folds(samples: Sequence[Sample], recipes: Mapping[str, Sequence[str]]) -> list[Fold]:
+    """A fold for each group of recipes of aligned fakes: learnt without them, judged on those of validation."""
     folds = []
     validation = np.array([sample.split == "validation" for sample in samples])
     photographs = np.array([not sample.is_fake for sample in samples])
-    for names in recipes:
-        kept_out = np.array([any(fnmatch.fnmatch(sample.generator, name) for name in names) for sample in samples])
+    for name, patterns in recipes.items():
+        kept_out = np.array([any(fnmatch.fnmatch(sample.generator, each) for each in patterns) for sample in samples])
         train = np.array([sample.split == "train" for sample in samples]) & ~kept_out
-        folds.append(Fold("+".join(names), train, validation & (kept_out | photographs)))
+        folds.append(Fold(name, train, validation & (kept_out | photographs)))
     return folds
 
 

@@ -69,7 +69,7 @@ def test_ordinary_validation_leaves_aligned_fakes_out(samples: list[Sample]) -> 
 
 
 def test_a_recipe_is_judged_on_validation_and_not_learnt(samples: list[Sample]) -> None:
-    (fold,) = protocol.recipe_folds(samples, [("proxy:taef2", "proxy:span*")])
+    (fold,) = protocol.recipe_folds(samples, {"both": ("proxy:taef2", "proxy:span*")})
     assert names(samples, fold.judged) == {"proxy-2", "ffhq-2"}
     assert not names(samples, fold.train) & {"proxy-1", "proxy-2"}
 
@@ -187,6 +187,28 @@ def test_extraction_goes_on_where_it_was_and_refuses_other_pictures(
         features.extract(part, turned, "plain", counted, root=data_root)
 
 
+@pytest.mark.parametrize("name", list(features.views()))
+def test_every_view_is_one_window_and_the_same_each_time(name: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 240, 3), dtype=np.uint8)
+    first, again = (features.views()[name](pixels, np.random.default_rng(5)) for _ in range(2))
+    side = features.SIZE // 2 if name == "small" else features.SIZE
+    assert first.shape == (side, side, 3)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_shuffled_window_has_the_same_patches_in_another_order() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (features.SIZE, features.SIZE, 3), dtype=np.uint8)
+    found = features.Shuffled()(pixels, np.random.default_rng(1))
+    assert not np.array_equal(found, pixels)
+
+    def patches(window: np.ndarray) -> list[bytes]:
+        cells = [window[y : y + 16, x : x + 16].tobytes() for y in range(0, 224, 16) for x in range(0, 224, 16)]
+        return sorted(cells)
+
+    assert patches(found) == patches(pixels)
+
+
 def test_a_part_that_is_not_whole_is_not_read(store: Path) -> None:
     note = store / "train-plain.json"
     note.write_text(json.dumps(json.loads(note.read_text()) | {"rows": 3}))
@@ -224,6 +246,14 @@ def test_a_run_is_a_row_and_is_not_run_twice(run_experiments: RunExperiments, mo
     assert row["training_pictures"] == 51
     monkeypatch.setattr(experiment, "Probe", None)  # learning again would fail
     assert run_experiments(RUNS) == [row]
+
+
+def test_two_views_side_by_side_are_judged_together(run_experiments: RunExperiments) -> None:
+    (row,) = run_experiments(
+        RUNS.replace("seeds: [1]", "seeds: [1], head: {views: [plain+plain], judged: plain+plain}")
+    )
+    assert row["validation_auc"] > 0.9
+    assert "validation_web_auc" not in row
 
 
 def test_a_run_of_other_settings_takes_the_place_of_its_row(run_experiments: RunExperiments) -> None:
