@@ -33,7 +33,7 @@ from protocol import Fold, family_folds, family_names, full_fold, recipe_folds
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample, read_catalog
-from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
+from ganfingerprint.evaluation.bootstrap import Interval, bootstrap_intervals
 from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
 
 HERE = Path(__file__).parent
@@ -167,7 +167,7 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     judged_view, tiers = run.head.judged, ("web",) if run.head.judged == "plain" else ()
     features = pictures.features(run.head, sorted({judged_view, *tiers, *run.head.views}))
     found: dict[str, list[float]] = {}
-    interval = ""
+    intervals: dict[str, Interval] = {}
     for fold in pictures.folds():
         judged = np.flatnonzero(fold.judged)
         fake = pictures.fake[judged]
@@ -179,10 +179,9 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
                 for name, figure in FIGURES.items():
                     key = f"{fold.name}_{name}" if view == judged_view else f"{fold.name}_{view}_{name}"
                     found.setdefault(key, []).append(figure(fake, scores))
-                if view == judged_view and fold.name == "validation" and not interval:
-                    interval = str(
-                        bootstrap_intervals(fake, scores, pictures.groups[judged], {"auc": auc}, seed=seed)["auc"]
-                    )
+                if view == judged_view and seed == run.seeds[0]:
+                    groups = pictures.groups[judged]
+                    intervals[fold.name] = bootstrap_intervals(fake, scores, groups, {"auc": auc}, seed=seed)["auc"]
     means = {name: float(np.mean(values)) for name, values in found.items()}
     for name in FIGURES:
         means[f"families_{name}"] = float(np.mean([means[f"{family}_{name}"] for family in family_names()]))
@@ -190,13 +189,24 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     return {
         "name": run.name,
         "question": run.question,
-        "validation_interval": interval,
+        "validation_interval": str(intervals["validation"]),
+        "families_half_width": half_width([intervals[name] for name in family_names()]),
         **{name: round(value, 4) for name, value in means.items()},
         "training_pictures": int(full.sum()),
         "windows_seen": run.head.epochs * int(full.sum()) * len(run.head.views),
         "minutes": round((time.monotonic() - begun) / 60, 2),
         "settings": run.settings,
     }
+
+
+def half_width(intervals: Sequence[Interval]) -> float | None:
+    """Half the 95 % interval of the mean of figures that share no picture: their own half widths, in quadrature.
+
+    None where one of them has too few groups for an interval.
+    """
+    halves = np.array([(interval.high - interval.low) / 2 for interval in intervals])
+    width = float(np.sqrt((halves**2).sum()) / len(halves))
+    return round(width, 4) if np.isfinite(width) else None
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
@@ -208,7 +218,8 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 def write_rows(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     """The table as Parquet and as CSV."""
-    table = pa.Table.from_pylist(list(rows))
+    columns = dict.fromkeys(name for row in rows for name in row)  # Arrow would take those of the first row alone
+    table = pa.Table.from_pylist([dict.fromkeys(columns) | row for row in rows])
     with replacing(folder / "experiments.parquet") as beside:
         pq.write_table(table, beside)
     with replacing(folder / "experiments.csv") as beside:

@@ -256,6 +256,21 @@ def test_two_views_side_by_side_are_judged_together(run_experiments: RunExperime
     assert "validation_web_auc" not in row
 
 
+def test_rows_of_other_columns_lose_nothing(tmp_path: Path) -> None:
+    rows = [{"name": "one", "a": 1.5}, {"name": "two", "b": 2.5}]
+    experiment.write_rows(rows, tmp_path)
+    assert experiment.read_rows(tmp_path) == [
+        {"name": "one", "a": 1.5, "b": None},
+        {"name": "two", "a": None, "b": 2.5},
+    ]
+    assert (tmp_path / "experiments.csv").read_text().splitlines()[0] == '"name","a","b"'
+
+
+def test_the_interval_of_a_mean_is_narrower_than_those_of_its_parts() -> None:
+    part = experiment.Interval(value=0.7, low=0.6, high=0.8)
+    assert experiment.half_width([part] * 4) == pytest.approx(0.05)
+
+
 def test_a_run_of_other_settings_takes_the_place_of_its_row(run_experiments: RunExperiments) -> None:
     run_experiments(RUNS)
     (row,) = run_experiments(RUNS.replace("seeds: [1]", "seeds: [1], weights: {'proxy:*': 0}"))
