@@ -108,7 +108,7 @@ class Pictures:
         self.samples: list[Sample] = []
         self.prefix: list[str] = []
         for prefix, catalog in catalogs.items():
-            for split in ("train", "validation"):
+            for split in ("train",) if prefix else ("train", "validation"):  # further pictures never judge
                 chosen = [sample for sample in catalog.samples if sample.split == split]
                 if chosen:
                     self.parts.append((prefix, split, len(chosen)))
@@ -118,33 +118,41 @@ class Pictures:
         self.fake = np.array([sample.is_fake for sample in self.samples])
         self.groups = np.array([sample.group for sample in self.samples])
 
-    def features(self, config: ProbeConfig, views: Sequence[str]) -> dict[str, torch.Tensor]:
+    def features(self, run: Run, views: Sequence[str]) -> dict[str, torch.Tensor]:
         """[n, d] of each view, standardised by the judged view of train.
 
-        Of a view that was extracted for some parts only, the others are zeros: `web` is for validation alone.
+        What a run does not need is zeros: further pictures that it does not learn from, `web` but for validation.
         """
+        config = run.head
         found: dict[str, torch.Tensor] = {}
-        train = np.array([sample.split == "train" for sample in self.samples])
-        judged = self._loaded(config.judged, config)
+        train = np.array(
+            [s.split == "train" and self._used(p, run) for s, p in zip(self.samples, self.prefix, strict=True)]
+        )
+        judged = self._loaded(config.judged, run)
         mean, deviation = standardised(judged, train)
         for view in views:
-            found[view] = scaled(judged if view == config.judged else self._loaded(view, config), mean, deviation)
+            found[view] = scaled(judged if view == config.judged else self._loaded(view, run), mean, deviation)
         return found
 
-    def _loaded(self, view: str, config: ProbeConfig) -> torch.Tensor:
-        return torch.cat([self._one_view(name, config) for name in view.split("+")], dim=1)
+    def _loaded(self, view: str, run: Run) -> torch.Tensor:
+        return torch.cat([self._one_view(name, run) for name in view.split("+")], dim=1)
 
-    def _one_view(self, view: str, config: ProbeConfig) -> torch.Tensor:
+    def _one_view(self, view: str, run: Run) -> torch.Tensor:
+        config = run.head
         parts = []
         for prefix, split, count in self.parts:
             part = f"{prefix}{split}-{view}"
-            there = self.store.has(part)
+            there, used = self.store.has(part), self._used(prefix, run)
             needed = split == ("validation" if view == "web" else "train") or view in config.judged.split("+")
-            if needed and not there:
+            if used and needed and not there:
                 raise SystemExit(f"{part} is not in the store: features.py --views {view} makes it")
             empty = torch.zeros(count, len(config.blocks) * len(config.statistics) * WIDTH, dtype=torch.float16)
-            parts.append(self.store.load(part, config.blocks, config.statistics) if needed else empty)
+            parts.append(self.store.load(part, config.blocks, config.statistics) if used and needed else empty)
         return torch.cat(parts)
+
+    @staticmethod
+    def _used(prefix: str, run: Run) -> bool:
+        return prefix == "" or prefix in run.extra
 
     def folds(self) -> list[Fold]:
         """Validation, the families, the recipes."""
@@ -152,7 +160,7 @@ class Pictures:
 
     def learnt(self, run: Run) -> np.ndarray:
         """How often each picture is drawn in a run, relative to its class and source: [n]."""
-        known = np.array([prefix == "" or prefix in run.extra for prefix in self.prefix], dtype=np.float64)
+        known = np.array([self._used(prefix, run) for prefix in self.prefix], dtype=np.float64)
         for pattern, factor in run.weights.items():
             known *= [factor if fnmatch.fnmatch(sample.generator, pattern) else 1.0 for sample in self.samples]
         if run.share < 1:
@@ -165,7 +173,7 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     begun = time.monotonic()
     often = pictures.learnt(run)
     judged_view, tiers = run.head.judged, ("web",) if run.head.judged == "plain" else ()
-    features = pictures.features(run.head, sorted({judged_view, *tiers, *run.head.views}))
+    features = pictures.features(run, sorted({judged_view, *tiers, *run.head.views}))
     found: dict[str, list[float]] = {}
     intervals: dict[str, Interval] = {}
     for fold in pictures.folds():

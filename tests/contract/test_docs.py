@@ -12,7 +12,15 @@ import pytest
 from ganfingerprint.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md", "docs/fakes.md")
+NAMES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "docs/fakes.md",
+    "docs/what-generalises.md",
+)
 DOCUMENTS = [ROOT / name for name in NAMES]
 COMMANDS = sorted(str(command.name) for command in app.registered_commands)
 ENTRY = re.compile(r"`(?:ganfingerprint\.)?([a-z_][\w.]*):([A-Za-z_][\w.]*)`")

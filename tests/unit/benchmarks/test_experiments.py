@@ -216,6 +216,7 @@ def test_a_part_that_is_not_whole_is_not_read(store: Path) -> None:
         features.Store(store).load("train-plain", (5,), ("mean",))
 
 
+PICTURES = experiment.Pictures
 RunExperiments = Callable[[str], list[dict[str, object]]]
 
 
@@ -254,6 +255,18 @@ def test_two_views_side_by_side_are_judged_together(run_experiments: RunExperime
     )
     assert row["validation_auc"] > 0.9
     assert "validation_web_auc" not in row
+
+
+def test_further_pictures_that_a_run_does_not_learn_from_need_no_features(
+    run_experiments: RunExperiments, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = run_experiments(RUNS)
+    monkeypatch.setattr(experiment, "Pictures", lambda store, root, extra: PICTURES(store, root, {"more-": data_root}))
+    renamed = RUNS.replace("name: one", "name: two")
+    again = run_experiments(renamed)[-1]
+    assert again["validation_auc"] == row["validation_auc"]
+    with pytest.raises(SystemExit, match="more-train-plain is not in the store"):
+        run_experiments(RUNS.replace("seeds: [1]", "seeds: [1], extra: [more-]"))
 
 
 def test_rows_of_other_columns_lose_nothing(tmp_path: Path) -> None:
