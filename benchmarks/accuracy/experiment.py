@@ -108,7 +108,7 @@ class Pictures:
         self.samples: list[Sample] = []
         self.prefix: list[str] = []
         for prefix, catalog in catalogs.items():
-            for split in ("train",) if prefix else ("train", "validation"):  # further pictures never judge
+            for split in ("train",) if prefix else ("train", "validation"):
                 chosen = [sample for sample in catalog.samples if sample.split == split]
                 if chosen:
                     self.parts.append((prefix, split, len(chosen)))
@@ -155,8 +155,10 @@ class Pictures:
         return prefix == "" or prefix in run.extra
 
     def folds(self) -> list[Fold]:
-        """Validation, the families, the recipes."""
-        return [full_fold(self.samples), *family_folds(self.samples), *recipe_folds(self.samples, RECIPES)]
+        """Validation, the families, the recipes. Further pictures never judge, so that all runs are judged alike."""
+        folds = [full_fold(self.samples), *family_folds(self.samples), *recipe_folds(self.samples, RECIPES)]
+        own = np.array([prefix == "" for prefix in self.prefix])
+        return [Fold(fold.name, fold.train, fold.judged & own) for fold in folds]
 
     def learnt(self, run: Run) -> np.ndarray:
         """How often each picture is drawn in a run, relative to its class and source: [n]."""
