@@ -221,9 +221,8 @@ def extract(part: Path, samples: Sequence[Sample], view: str, network: Network, 
         out[rows.start : rows.stop] = network(np.stack([item.pixels for item in items]))
         if (start // CHUNK) % 10 == 9 or rows.stop == len(samples):
             out.flush()
-            note = {"rows": rows.stop, "content": content, "paths": [str(s.path.relative_to(root)) for s in samples]}
             with replacing(noted) as beside:
-                beside.write_text(json.dumps(note))
+                beside.write_text(json.dumps({"rows": rows.stop, "content": content}))
             rate = (rows.stop - done) / (time.monotonic() - begun)
             print(f"{part.name}: {rows.stop} of {len(samples)}, {rate:.1f}/s", flush=True)
 

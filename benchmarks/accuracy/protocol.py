@@ -50,9 +50,7 @@ def family_folds(samples: Sequence[Sample], path: Path = FAMILIES) -> list[Fold]
     folds = []
     for name, family in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         fakes = [
-            sample.is_fake
-            and sample.family != PROXY_FAMILY
-            and any(fnmatch.fnmatch(sample.generator, pattern) for pattern in family["generators"])
+            sample.is_fake and sample.family != PROXY_FAMILY and _made_by(sample, family["generators"])
             for sample in samples
         ]
         photographs = [not sample.is_fake and collection(sample) in family["photographs"] for sample in samples]
@@ -66,10 +64,14 @@ def recipe_folds(samples: Sequence[Sample], recipes: Mapping[str, Sequence[str]]
     validation = np.array([sample.split == "validation" for sample in samples])
     photographs = np.array([not sample.is_fake for sample in samples])
     for name, patterns in recipes.items():
-        kept_out = np.array([any(fnmatch.fnmatch(sample.generator, each) for each in patterns) for sample in samples])
+        kept_out = np.array([_made_by(sample, patterns) for sample in samples])
         train = np.array([sample.split == "train" for sample in samples]) & ~kept_out
         folds.append(Fold(name, train, validation & (kept_out | photographs)))
     return folds
+
+
+def _made_by(sample: Sample, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(sample.generator, pattern) for pattern in patterns)
 
 
 def _fold(name: str, samples: Sequence[Sample], judged: np.ndarray) -> Fold:

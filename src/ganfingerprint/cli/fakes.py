@@ -169,12 +169,13 @@ def _settings(
 
 
 def _train(paths: list[Path], networks: Path, *, count: int, minutes: float, seed: int) -> None:
+    from ganfingerprint.fakes.storage import GOOD_PSNR
     from ganfingerprint.fakes.train import train_networks
 
     with progress_bar("training, networks") as report:
         trained = train_networks(paths, networks, count=count, minutes=minutes, seed=seed, report=report)
     for name, facts in trained.items():
-        poor = "" if facts.is_good else " (poor: below 22 dB, usable all the same)"
+        poor = "" if facts.is_good else f" (poor: below {GOOD_PSNR:.0f} dB, usable all the same)"
         print(f"{name}: {facts.psnr:.1f} dB after {facts.steps} steps{poor}", file=sys.stderr)
 
 

@@ -22,7 +22,6 @@ from ganfingerprint.types import UInt8Array
 
 FORMAT = 1
 GOOD_PSNR = 22.0  # dB; a copy below it is visibly another picture
-"""From here on a network counts as good, dB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
