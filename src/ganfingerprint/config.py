@@ -103,6 +103,9 @@ class AugmentConfig:
     scale_low: float = setting(0.6, "smallest factor of a random resize", low=0.1, high=1)
     scale_high: float = setting(1.35, "largest factor of a random resize", low=1, high=4)
     resize: float = setting(0.3, "probability of a resize; otherwise the crop keeps its own pixels", low=0, high=1)
+    recompress: float = setting(
+        0.0, "probability of a codec before everything else, as of a picture that was shared before", low=0, high=1
+    )
     affine: float = setting(0.05, "probability of a small rotation and shear", low=0, high=1)
     color: float = setting(0.5, "probability of colour jitter", low=0, high=1)
     blur: float = setting(0.15, "probability of blur", low=0, high=1)

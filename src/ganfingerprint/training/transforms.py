@@ -1,7 +1,8 @@
 """The order in which a training picture lives through its changes, as section 1.2 of the document lists them.
 
 Geometry, colour, blur, noise, quantisation, compression last: an order that a real picture can have had. Then the
-tensor; erasing; normalisation is inside the network.
+tensor; erasing; normalisation is inside the network. What the document lacks comes first: a picture that is sent on
+was compressed before it is scaled, and is again afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ganfingerprint.training.augment import (
     HorizontalFlip,
     JPEGCompression,
     Maybe,
+    OneOf,
     RandomAffine,
     RandomErasing,
     RandomWindow,
@@ -48,8 +50,10 @@ def get_transforms(phase: str, *, size: int, augment: AugmentConfig | None = Non
     color = 0.2 * strength
     blur, noise = max(0.1, 3.0 * strength), max(0.002, 0.1 * strength)  # never below the lower end of their range
     lowest = round(95 - 70 * strength)  # 60 at strength 0.5, as published
+    jpeg, webp = JPEGCompression((lowest, 98)), WebPCompression((lowest, 98))
     return Compose(
         (
+            Maybe(config.recompress, OneOf((jpeg, webp))),
             window,
             Maybe(0.5, HorizontalFlip()),
             Maybe(config.affine, RandomAffine(degrees=20 * strength)),
@@ -57,8 +61,8 @@ def get_transforms(phase: str, *, size: int, augment: AugmentConfig | None = Non
             Maybe(config.blur, VariableBlur((0.1, blur))),
             Maybe(config.noise, AddNoiseGaussian((0.002, noise))),
             Maybe(config.quantize, ColorQuantization()),
-            Maybe(config.jpeg, JPEGCompression((lowest, 98))),
-            Maybe(config.webp, WebPCompression((lowest, 98))),
+            Maybe(config.jpeg, jpeg),
+            Maybe(config.webp, webp),
             Maybe(config.erase, RandomErasing()),
         )
     )

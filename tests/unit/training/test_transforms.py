@@ -14,6 +14,7 @@ from ganfingerprint.training.augment import (
     Compose,
     JPEGCompression,
     Maybe,
+    OneOf,
     RandomAffine,
     RandomWindow,
     Step,
@@ -23,7 +24,7 @@ from ganfingerprint.training.augment import (
 from ganfingerprint.training.transforms import PHASES, get_transforms
 from ganfingerprint.types import UInt8Array
 
-ALWAYS = AugmentConfig(resize=1, affine=1, color=1, blur=1, noise=1, quantize=1, jpeg=1, webp=1, erase=1)
+ALWAYS = AugmentConfig(resize=1, recompress=1, affine=1, color=1, blur=1, noise=1, quantize=1, jpeg=1, webp=1, erase=1)
 
 
 def chain(augment: AugmentConfig | None = None) -> Compose:
@@ -44,6 +45,7 @@ def picture(draw_picture: Callable[..., UInt8Array]) -> UInt8Array:
 
 def test_the_order_is_one_that_a_real_picture_can_have_had() -> None:
     assert list(inner()) == [
+        "OneOf",
         "RandomWindow",
         "HorizontalFlip",
         "RandomAffine",
@@ -75,10 +77,11 @@ def test_strength_one_has_the_widest_ranges() -> None:
 
 def test_every_step_has_the_probability_of_its_setting() -> None:
     config = AugmentConfig(
-        affine=0.01, color=0.02, blur=0.03, noise=0.04, quantize=0.05, jpeg=0.06, webp=0.07, erase=0.08
+        recompress=0.09, affine=0.01, color=0.02, blur=0.03, noise=0.04, quantize=0.05, jpeg=0.06, webp=0.07, erase=0.08
     )
     found = {type(step.step).__name__: step.probability for step in chain(config).steps if isinstance(step, Maybe)}
     assert found == {
+        "OneOf": 0.09,
         "HorizontalFlip": 0.5,
         "RandomAffine": 0.01,
         "ColorJitter": 0.02,
@@ -92,8 +95,22 @@ def test_every_step_has_the_probability_of_its_setting() -> None:
 
 
 def test_the_resize_comes_from_its_settings() -> None:
-    window = chain(AugmentConfig(resize=0.7, scale_low=0.4, scale_high=2)).steps[0]
+    window = chain(AugmentConfig(resize=0.7, scale_low=0.4, scale_high=2)).steps[1]
     assert window == RandomWindow(96, 0.7, (0.4, 2))
+
+
+def test_a_picture_sent_on_was_compressed_before_it_is_scaled(picture: UInt8Array) -> None:
+    quiet = dict.fromkeys(("resize", "affine", "color", "blur", "noise", "quantize", "jpeg", "webp", "erase"), 0.0)
+    step = get_transforms("train", size=96, augment=AugmentConfig(**quiet, recompress=1.0))
+    assert isinstance(step, Compose)
+    first = step.steps[0]
+    assert isinstance(first, Maybe)
+    assert first.step == OneOf((JPEGCompression((60, 98)), WebPCompression((60, 98))))
+    for seed in range(3):
+        rng, alike = np.random.default_rng(seed), np.random.default_rng(seed)
+        compressed = first(picture, alike)
+        assert not np.array_equal(compressed, picture)
+        assert np.array_equal(step(picture, rng), Compose(step.steps[1:])(compressed, alike))
 
 
 def test_strength_0_leaves_only_window_and_flip(draw_picture: Callable[..., UInt8Array]) -> None:
