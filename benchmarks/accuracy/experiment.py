@@ -33,7 +33,7 @@ from protocol import Fold, family_folds, family_names, full_fold, recipe_folds
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample, read_catalog
-from ganfingerprint.evaluation.bootstrap import Interval, bootstrap_intervals
+from ganfingerprint.evaluation.bootstrap import bootstrap_mean
 from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
 
 HERE = Path(__file__).parent
@@ -177,7 +177,7 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     judged_view, tiers = run.head.judged, ("web",) if run.head.judged == "plain" else ()
     features = pictures.features(run, sorted({judged_view, *tiers, *run.head.views}))
     found: dict[str, list[float]] = {}
-    intervals: dict[str, Interval] = {}
+    parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}  # labels, the first seed's scores, groups
     for fold in pictures.folds():
         judged = np.flatnonzero(fold.judged)
         fake = pictures.fake[judged]
@@ -190,8 +190,7 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
                     key = f"{fold.name}_{name}" if view == judged_view else f"{fold.name}_{view}_{name}"
                     found.setdefault(key, []).append(figure(fake, scores))
                 if view == judged_view and seed == run.seeds[0]:
-                    groups = pictures.groups[judged]
-                    intervals[fold.name] = bootstrap_intervals(fake, scores, groups, {"auc": auc}, seed=seed)["auc"]
+                    parts[fold.name] = (fake, scores, pictures.groups[judged])
     means = {name: float(np.mean(values)) for name, values in found.items()}
     for name in FIGURES:
         means[f"families_{name}"] = float(np.mean([means[f"{family}_{name}"] for family in family_names()]))
@@ -199,24 +198,14 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     return {
         "name": run.name,
         "question": run.question,
-        "validation_interval": str(intervals["validation"]),
-        "families_half_width": half_width([intervals[name] for name in family_names()]),
+        "validation_interval": str(bootstrap_mean([parts["validation"]], auc, seed=run.seeds[0])),
+        "families_interval": str(bootstrap_mean([parts[name] for name in family_names()], auc, seed=run.seeds[0])),
         **{name: round(value, 4) for name, value in means.items()},
         "training_pictures": int(full.sum()),
         "windows_seen": run.head.epochs * int(full.sum()) * len(run.head.views),
         "minutes": round((time.monotonic() - begun) / 60, 2),
         "settings": run.settings,
     }
-
-
-def half_width(intervals: Sequence[Interval]) -> float | None:
-    """Half the 95 % interval of the mean of figures that share no picture: their own half widths, in quadrature.
-
-    None where one of them has too few groups for an interval.
-    """
-    halves = np.array([(interval.high - interval.low) / 2 for interval in intervals])
-    width = float(np.sqrt((halves**2).sum()) / len(halves))
-    return round(width, 4) if np.isfinite(width) else None
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

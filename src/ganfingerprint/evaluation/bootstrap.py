@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +61,10 @@ def bootstrap_intervals(
     Raises:
         ValueError: lengths differ, fewer than one resample, or a level outside 0..1.
     """
-    fake, values, labels = np.asarray(y_true, dtype=np.bool_), np.asarray(scores, np.float64), np.asarray(groups)
-    if not fake.shape == values.shape == labels.shape or fake.ndim != 1:
-        raise ValueError(f"labels, scores and groups differ in shape: {fake.shape}, {values.shape}, {labels.shape}")
+    fake, values, group_of = _checked(y_true, scores, groups)
     if samples < 1 or not 0.0 < level < 1.0:
         raise ValueError(f"samples must be at least 1 and level within 0..1, got {samples} and {level}")
     point = {name: function(fake, values) for name, function in functions.items()}
-    group_of = np.unique(labels, return_inverse=True)[1].reshape(-1)
     if _too_few_groups(fake, group_of):
         return {name: Interval(value=value) for name, value in point.items()}
     drawn = _draw(fake, group_of, samples, np.random.default_rng(seed))
@@ -76,6 +73,40 @@ def bootstrap_intervals(
         name: _percentiles(point[name], _resampled(function, fake, values, group_of, drawn), tail)
         for name, function in functions.items()
     }
+
+
+def bootstrap_mean(
+    parts: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    function: Statistic,
+    *,
+    samples: int = 1000,
+    seed: int,
+    level: float = 0.95,
+) -> Interval:
+    """The mean of a function over parts (is_fake, scores, groups) that share no group, each part resampled by itself.
+
+    A part of few groups is not left out, as the mean would then be of something else: its own spread is understated,
+    down to none for one group, and the interval with it.
+
+    Raises:
+        ValueError: no part, or lengths of a part differ.
+    """
+    if not parts:
+        raise ValueError("a mean needs at least one part")
+    generator, points, drawn_values = np.random.default_rng(seed), [], []
+    for y_true, scores, groups in parts:
+        fake, values, group_of = _checked(y_true, scores, groups)
+        points.append(function(fake, values))
+        drawn_values.append(_resampled(function, fake, values, group_of, _draw(fake, group_of, samples, generator)))
+    return _percentiles(float(np.mean(points)), np.mean(drawn_values, axis=0), (1.0 - level) / 2)
+
+
+def _checked(y_true: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[BoolArray, Float64Array, Int64Array]:
+    """Labels and scores as arrays, and the number of each picture's group."""
+    fake, values, labels = np.asarray(y_true, dtype=np.bool_), np.asarray(scores, np.float64), np.asarray(groups)
+    if not fake.shape == values.shape == labels.shape or fake.ndim != 1:
+        raise ValueError(f"labels, scores and groups differ in shape: {fake.shape}, {values.shape}, {labels.shape}")
+    return fake, values, np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 
 def _too_few_groups(fake: BoolArray, group_of: Int64Array) -> bool:

@@ -279,11 +279,6 @@ def test_rows_of_other_columns_lose_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "experiments.csv").read_text().splitlines()[0] == '"name","a","b"'
 
 
-def test_the_interval_of_a_mean_is_narrower_than_those_of_its_parts() -> None:
-    part = experiment.Interval(value=0.7, low=0.6, high=0.8)
-    assert experiment.half_width([part] * 4) == pytest.approx(0.05)
-
-
 def test_a_run_of_other_settings_takes_the_place_of_its_row(run_experiments: RunExperiments) -> None:
     run_experiments(RUNS)
     (row,) = run_experiments(RUNS.replace("seeds: [1]", "seeds: [1], weights: {'proxy:*': 0}"))

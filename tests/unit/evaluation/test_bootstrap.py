@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ganfingerprint.evaluation import metrics
-from ganfingerprint.evaluation.bootstrap import MIN_GROUPS, Interval, bootstrap_intervals
+from ganfingerprint.evaluation.bootstrap import MIN_GROUPS, Interval, bootstrap_intervals, bootstrap_mean
 
 
 def drawn(n: int, *, seed: int, shift: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -166,3 +166,35 @@ def test_an_interval_reads_well_and_is_plain_json() -> None:
     assert str(Interval(value=0.5)) == "0.500"
     assert str(Interval(value=math.nan)) == "-"
     assert Interval(value=0.5).as_dict() == {"value": 0.5, "low": None, "high": None}
+
+
+def test_the_mean_of_independent_parts_is_surer_than_each_of_them() -> None:
+    parts = [(*drawn(60, seed=k), np.arange(60)) for k in range(9)]
+    mean = bootstrap_mean(parts, metrics.auc, samples=400, seed=1)
+    alone = [bootstrap_intervals(*part, {"auc": metrics.auc}, samples=400, seed=1)["auc"] for part in parts]
+    assert mean.value == pytest.approx(np.mean([each.value for each in alone]))
+    assert width(mean) == pytest.approx(np.mean([width(each) for each in alone]) / 3, rel=0.15)
+
+
+def test_the_mean_of_one_part_is_the_part() -> None:
+    fake, scores = drawn(90, seed=3)
+    groups = np.arange(90) // 2
+    one = bootstrap_mean([(fake, scores, groups)], metrics.auc, samples=300, seed=5)
+    assert one == bootstrap_intervals(fake, scores, groups, {"auc": metrics.auc}, samples=300, seed=5)["auc"]
+
+
+def test_a_part_of_one_group_adds_no_spread_and_is_not_left_out() -> None:
+    fake, scores = drawn(60, seed=2)
+    wide = bootstrap_mean([(fake, scores, np.arange(60))], metrics.auc, samples=300, seed=1)
+    both = bootstrap_mean(
+        [(fake, scores, np.arange(60)), (fake, scores, np.zeros(60))], metrics.auc, samples=300, seed=1
+    )
+    assert both.value == pytest.approx(wide.value)
+    assert width(both) == pytest.approx(width(wide) / 2, rel=0.01)
+
+
+def test_a_mean_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one part"):
+        bootstrap_mean([], metrics.auc, seed=1)
+    with pytest.raises(ValueError, match="differ in shape"):
+        bootstrap_mean([([True], [1.0, 2.0], [0])], metrics.auc, seed=1)
