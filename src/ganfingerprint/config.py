@@ -81,6 +81,12 @@ class NetworkConfig:
         (), "which blocks give the low, mid and high map (three); empty: the backbone's own"
     )
     train_backbone: bool = setting(True, "false freezes the backbone; its maps are then computed once and cached")
+    adapter_rank: int = setting(
+        0, "a frozen ViT learns corrections of this rank to its linear layers; 0 none", low=0, high=256
+    )
+    patch_dropout: float = setting(
+        0.0, "share of a ViT's patches that a window does without in training; needs fusion false", low=0, high=0.95
+    )
     embedding_dim: int = setting(512, "length of the fingerprint", low=8, high=4096)
     dropout: float = setting(0.4, "dropout of embedding and classifier", low=0, high=0.9)
     fusion: bool = setting(True, "fuse the maps into one, which keeps places; false leaves the statistics alone")
@@ -133,6 +139,7 @@ class OptimConfig:
         0.0, "decay of the running mean of weights that is judged and shipped; 0 off", low=0, high=0.99999
     )
     label_smoothing: float = setting(0.0, "0 to 0.5", low=0, high=0.5)
+    start_from: str = setting("", "detector folder whose weights training starts from; adapters may be new")
     max_minutes: float = setting(
         0.0, "time budget of the training itself, without cached maps and calibration; 0 none", low=0
     )

@@ -49,6 +49,7 @@ class Backbone(nn.Module):
         summary: length of the maps' `summary`, 0 when there is none.
         mean, std: per channel, in the scale 0..1, of the pixels that the weights expect.
         weights_origin: where the weights come from; "random" for none.
+        patch_dropout: share of the patches that a window does without while training; None: there are no patches.
     """
 
     def __init__(self, *, channels: Triple, strides: Triple, summary: int = 0) -> None:
@@ -59,6 +60,7 @@ class Backbone(nn.Module):
         self.mean: Color = IMAGENET_MEAN
         self.std: Color = IMAGENET_STD
         self.weights_origin = "random"
+        self.patch_dropout: float | None = None
 
     def forward(self, x: Tensor) -> FeatureMaps:
         """The three maps of normalised windows [B, 3, s, s]."""

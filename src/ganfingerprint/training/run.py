@@ -23,6 +23,7 @@ from ganfingerprint.training.finish import finish_run
 from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.reproducibility import set_all_seeds
+from ganfingerprint.training.start import start_from
 from ganfingerprint.training.tracker import ExperimentTracker
 from ganfingerprint.training.transforms import get_transforms
 
@@ -115,7 +116,10 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
     config = replace(config, optim=replace(config.optim, precision=compute.precision))  # resumed alike anywhere
     set_all_seeds(config.seed, deterministic=config.deterministic)
     loaders = get_dataloaders(config)
-    model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed))
+    start = config.optim.start_from
+    model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed), pretrained=not start)
+    if start:
+        start_from(model, Path(start))
     # Windows arrive with channels last; weights that lie likewise spare a copy a layer (a fifth of the time on a CPU).
     model = model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not (tracker.folder / "config.json").is_file():
@@ -192,7 +196,7 @@ def _source(
     model: FingerprintNet, loaders: Loaders, config: TrainConfig, compute: Compute, folder: Path, report: Report
 ) -> BatchSource:
     """Live pictures; or, with a frozen backbone, its maps computed once."""
-    if config.network.train_backbone:
+    if config.network.train_backbone or config.network.adapter_rank:
         return LiveBatches(loaders)
     size, samples = config.window.size, loaders.catalog
     plain = get_transforms("validation", size=size)
