@@ -26,6 +26,7 @@ from torch import Tensor
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample, digest, read_catalog
 from ganfingerprint.config import AugmentConfig
+from ganfingerprint.evaluation.robustness import TIERS, Tier
 from ganfingerprint.network.backbones import build_backbone
 from ganfingerprint.network.vit import ClipViT
 from ganfingerprint.training.augment import (
@@ -49,18 +50,13 @@ CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """A delivery: scaled by a factor, then one JPEG of quality `quality`, colour halved."""
+class Delivered:
+    """The picture as it arrives through a tier."""
 
-    scale: float
-    quality: int
+    tier: Tier
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = (max(16, round(side * self.scale)) for side in pixels.shape[:2])
-        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        settings = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-        _, encoded = cv2.imencode(".jpg", small[:, :, ::-1], settings)
-        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(self.tier.deliver(pixels), np.uint8), cv2.IMREAD_COLOR)
         assert decoded is not None
         return np.ascontiguousarray(decoded[:, :, ::-1], dtype=np.uint8)
 
@@ -118,9 +114,7 @@ def views() -> dict[str, Step]:
         "augment2": get_transforms("train", size=SIZE, augment=gentle),
         "chain1": Chain(),
         "chain2": Chain(),
-        "web": Compose((Tier(0.75, 60), CenterWindow(SIZE))),
-        "hard": Compose((Tier(0.5, 40), CenterWindow(SIZE))),
-        "social": Compose((Tier(0.85, 75), CenterWindow(SIZE))),
+        **{name: Compose((Delivered(tier), CenterWindow(SIZE))) for name, tier in TIERS.items()},
         "small": CenterWindow(SIZE // 2),
         "magnified": Magnified(),
         "shuffled": Shuffled(),

@@ -47,7 +47,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "openvino": frozenset({"engines.openvino_engine", "export"}),
     "onnxruntime": frozenset({"engines.onnx_engine", "export"}),
     "onnx": frozenset({"network", "export"}),
-    "cv2": frozenset({"training", "fakes"}),
+    "cv2": frozenset({"training", "evaluation.robustness", "fakes"}),
     "ncnn": frozenset({"fakes.super_resolution"}),
     "matplotlib": frozenset({"evaluation", "explain", "report"}),
     "fastapi": frozenset({"service"}),
