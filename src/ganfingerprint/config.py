@@ -96,6 +96,11 @@ class NetworkConfig:
     )
     attention: bool = setting(True, "self-attention after the fusion")
     fingerprint_block: bool = setting(True, "frequency awareness and spatial attention before the pooling")
+    classes: tuple[str, ...] = setting(
+        (),
+        "what the classifier tells apart, photographs first; empty: one logit. Training fills it in, see optim.targets",
+    )
+    photograph_classes: int = setting(1, "how many of the classes are photographs", low=1)
     statistics: bool = setting(False, "mean and deviation of the backbone's maps, class tokens too, join the embedding")
 
 
@@ -139,6 +144,12 @@ class OptimConfig:
         0.0, "decay of the running mean of weights that is judged and shipped; 0 off", low=0, high=0.99999
     )
     label_smoothing: float = setting(0.0, "0 to 0.5", low=0, high=0.5)
+    targets: str = setting(
+        "two",
+        "what is learnt to be told apart: two (photograph, fake), each of the generators, or sources: those of "
+        "photographs too",
+        choices=("two", "generators", "sources"),
+    )
     start_from: str = setting("", "detector folder whose weights training starts from; adapters may be new")
     max_minutes: float = setting(
         0.0, "time budget of the training itself, without cached maps and calibration; 0 none", low=0

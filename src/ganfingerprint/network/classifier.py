@@ -1,4 +1,4 @@
-"""From the embedding to the logit."""
+"""From the embedding to the logits."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from torch import Tensor, nn
 
 
 class EnhancedClassifier(nn.Module):
-    """512 → 256 → 128 → 1 with the embedding added again, through a linear layer, after the second stage.
+    """512 → 256 → 128 → classes with the embedding added again, through a linear layer, after the second stage.
 
     Dropout is graduated: the last hidden stage drops .8 of what the first two drop.
     """
 
-    def __init__(self, embedding_dim: int, dropout: float) -> None:
+    def __init__(self, embedding_dim: int, dropout: float, classes: int = 1) -> None:
         super().__init__()
         self.layer1 = _stage(embedding_dim, 512, dropout)
         self.layer2 = _stage(512, 256, dropout)
         self.residual = nn.Linear(embedding_dim, 256)
         self.layer3 = _stage(256, 128, 0.8 * dropout)
-        self.output = nn.Linear(128, 1)
+        self.output = nn.Linear(128, classes)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Embeddings [B, embedding_dim] → logits [B], whatever B is."""
+        """Embeddings [B, embedding_dim] → logits [B, classes], whatever B is."""
         hidden = self.layer2(self.layer1(embedding)) + self.residual(embedding)
         logits: Tensor = self.output(self.layer3(hidden))
-        return logits.squeeze(-1)
+        return logits
 
     def initialise(self, generator: torch.Generator | None) -> None:
         """Start undecided, with logits near 0: wide ones are noise that the first hundred steps only unlearn."""

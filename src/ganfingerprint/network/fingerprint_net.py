@@ -39,6 +39,8 @@ class FingerprintNet(nn.Module):
         frequency_width: channels of the spectrum branch's first convolution.
         attention: whether the fused map attends to itself.
         fingerprint_block: whether the fingerprint block comes before the pooling.
+        classes: how many kinds of pictures the classifier tells apart; 1: its one logit is the network's.
+        photographs: how many of them, the first, are photographs; of no meaning for one class.
         statistics: whether the statistics of the backbone's maps join the pooled fingerprint map.
         train_backbone: False freezes the backbone, all but adapters: no gradients, norms stay in evaluation mode.
         generator: decides all new weights; None takes torch's own.
@@ -59,6 +61,8 @@ class FingerprintNet(nn.Module):
         attention: bool = True,
         fingerprint_block: bool = True,
         statistics: bool = False,
+        classes: int = 1,
+        photographs: int = 1,
         train_backbone: bool = True,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -77,7 +81,8 @@ class FingerprintNet(nn.Module):
             self.fingerprint = FingerprintBlock(FUSED, FUSED) if fingerprint_block else nn.Identity()
             self.statistics = StatisticsEncoder(backbone, FUSED, dropout=dropout) if statistics else None
             self.embedding = _embedding(FUSED * (fusion + statistics), embedding_dim, dropout)
-            self.classifier = EnhancedClassifier(embedding_dim, dropout)
+            self.classifier = EnhancedClassifier(embedding_dim, dropout, classes)
+        self.photographs = photographs
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
         self.backbone = backbone
         self.backbone_frozen = not (train_backbone or freeze_all_but_adapters(backbone))
@@ -153,15 +158,33 @@ class FingerprintNet(nn.Module):
         embeddings: Tensor = self.embedding(torch.cat([part.to(pooled[0].dtype) for part in pooled], dim=1))
         return embeddings
 
-    def classify(self, embeddings: Tensor) -> Tensor:
-        """Fingerprints [B, embedding_dim] → logits [B]."""
+    def class_logits(self, embeddings: Tensor) -> Tensor:
+        """Fingerprints [B, embedding_dim] → a logit for each class, photographs first, [B, classes]."""
         logits: Tensor = self.classifier(embeddings)
         return logits
 
+    def decide(self, class_logits: Tensor) -> Tensor:
+        """Logits of the classes [B, classes] → the network's logit [B], above 0 for a photograph.
+
+        Of several classes it is the log of the odds of all kinds of photographs against all generators.
+        """
+        if class_logits.shape[1] == 1:
+            return class_logits[:, 0]
+        photographs, fakes = class_logits.float().tensor_split([self.photographs], dim=1)
+        return photographs.logsumexp(dim=1) - fakes.logsumexp(dim=1)
+
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """Fingerprints [B, embedding_dim] → logits [B]."""
+        return self.decide(self.class_logits(embeddings))
+
+    def embeddings(self, maps: FeatureMaps, x: Tensor) -> Tensor:
+        """The backbone's maps and the normalised windows → fingerprints [B, embedding_dim]."""
+        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
+        return self.embed(features, maps)
+
     def head(self, maps: FeatureMaps, x: Tensor) -> tuple[Tensor, Tensor]:
         """Everything behind the backbone: its maps and the normalised windows → logits [B], embeddings [B, d]."""
-        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
-        embeddings = self.embed(features, maps)
+        embeddings = self.embeddings(maps, x)
         return self.classify(embeddings), embeddings
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -259,6 +282,8 @@ def build_network(
         attention=config.attention,
         fingerprint_block=config.fingerprint_block,
         statistics=config.statistics,
+        classes=max(1, len(config.classes)),
+        photographs=config.photograph_classes,
         train_backbone=config.train_backbone,
         generator=generator,
     )

@@ -23,3 +23,14 @@ def detection_loss(logits: Tensor, is_fake: Tensor, *, smoothing: float = 0.0) -
     target = target * (1.0 - smoothing) + 0.5 * smoothing
     # float32: under autocast the logits of a head may come as bfloat16, with three digits.
     return functional.binary_cross_entropy_with_logits(logits.float(), target)
+
+
+def class_loss(class_logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy of the logits of several classes.
+
+    Args:
+        class_logits: [B, classes].
+        targets: int64 [B], the class of each.
+        smoothing: 0..1, share of the target that is spread over all classes.
+    """
+    return functional.cross_entropy(class_logits.float(), targets.to(class_logits.device), label_smoothing=smoothing)

@@ -17,6 +17,7 @@ class LabelledBatch(NamedTuple):
     pixels: Tensor  # uint8 [B, s, s, 3]
     is_fake: Tensor  # bool [B]
     maps: FeatureMaps | None
+    rows: Tensor  # int64 [B], position of each among the pictures of its split
 
 
 class BatchSource(Protocol):
@@ -54,4 +55,4 @@ class LiveBatches:
     def _labelled(batches: object) -> Iterator[LabelledBatch]:
         batch: Batch
         for batch in batches:  # type: ignore[attr-defined]  # DataLoader is typed by items, not by batches
-            yield LabelledBatch(batch.pixels, batch.is_fake, None)
+            yield LabelledBatch(batch.pixels, batch.is_fake, None, batch.index)

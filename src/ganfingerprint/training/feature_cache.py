@@ -98,9 +98,8 @@ class CachedMaps:
         """The batch of these rows."""
         order = np.asarray(rows)
         take = {name: torch.from_numpy(np.ascontiguousarray(array[order])) for name, array in self._arrays.items()}
-        return LabelledBatch(
-            take["pixels"], take["is_fake"], FeatureMaps(**{name: take[name] for name in _MAPS if name in take})
-        )
+        maps = FeatureMaps(**{name: take[name] for name in _MAPS if name in take})
+        return LabelledBatch(take["pixels"], take["is_fake"], maps, take["index"])
 
     def _as_numpy(self, maps: FeatureMaps) -> dict[str, np.ndarray]:
         # The difference of two cells is a deviation: half precision would lose it beside a large mean.

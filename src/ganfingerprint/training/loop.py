@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ganfingerprint.config import TrainConfig, to_mapping
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.metrics import compute_metrics, selection_score
 from ganfingerprint.network.fingerprint_net import FingerprintNet
-from ganfingerprint.network.loss import detection_loss
+from ganfingerprint.network.loss import class_loss, detection_loss
 from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.batches import BatchSource, LabelledBatch
 from ganfingerprint.training.checkpoint import Progress, load_checkpoint, prune_checkpoints, save_checkpoint
@@ -44,8 +44,10 @@ class Trainer:
         config: TrainConfig,
         compute: Compute,
         tracker: ExperimentTracker,
+        targets: Tensor | None = None,
     ) -> None:
         self.model, self.source, self.config, self.compute, self.tracker = model, source, config, compute, tracker
+        self.targets = targets  # int64 [n], the class of each training picture; None: photograph or fake
         self.progress = Progress()
         self.budget = TimeBudget(config.optim.max_minutes)
         self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr)
@@ -97,11 +99,7 @@ class Trainer:
 
     def _step(self, batch: LabelledBatch) -> float:
         self.optimizer.zero_grad(set_to_none=True)
-        with self.compute.autocast():
-            logits = self.logits(batch)
-        loss = detection_loss(
-            logits.float(), batch.is_fake.to(logits.device), smoothing=self.config.optim.label_smoothing
-        )
+        loss = self._loss(batch)
         value = float(loss.detach())
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -120,13 +118,23 @@ class Trainer:
             self.average.update(self.model)
         return value
 
-    def logits(self, batch: LabelledBatch) -> Tensor:
-        """Network logits [B] of a batch, from its cached maps where it has them."""
-        pixels = batch.pixels.to(self.compute.device)
+    def _loss(self, batch: LabelledBatch) -> Tensor:
+        smoothing = self.config.optim.label_smoothing
+        with self.compute.autocast():
+            found = self.class_logits(batch)
+        if self.targets is not None:
+            return class_loss(found, self.targets[batch.rows], smoothing=smoothing)
+        logits = self.model.decide(found).float()
+        return detection_loss(logits, batch.is_fake.to(logits.device), smoothing=smoothing)
+
+    def class_logits(self, batch: LabelledBatch) -> Tensor:
+        """Logits of the classes [B, classes] of a batch, from its cached maps where it has them."""
+        x = self.model.normalise(batch.pixels.to(self.compute.device))
         if batch.maps is None:
-            return cast(Tensor, self.model(pixels))
-        maps = batch.maps.apply(lambda part: part.to(self.compute.device).float())
-        return self.model.head(maps, self.model.normalise(pixels))[0]
+            maps = self.model.feature_maps(x)
+        else:
+            maps = batch.maps.apply(lambda part: part.to(self.compute.device).float())
+        return self.model.class_logits(self.model.embeddings(maps, x))
 
     @torch.no_grad()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
@@ -136,7 +144,8 @@ class Trainer:
             logits, labels = [], []
             for batch in self.source.validation():
                 with self.compute.autocast():
-                    logits.append(self.logits(batch).float().cpu())
+                    found = self.class_logits(batch)
+                logits.append(self.model.decide(found).float().cpu())
                 labels.append(batch.is_fake)
         self.model.train()
         return torch.cat(logits), torch.cat(labels)

@@ -24,6 +24,7 @@ from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.reproducibility import set_all_seeds
 from ganfingerprint.training.start import start_from
+from ganfingerprint.training.targets import class_targets, with_classes
 from ganfingerprint.training.tracker import ExperimentTracker
 from ganfingerprint.training.transforms import get_transforms
 
@@ -116,6 +117,8 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
     config = replace(config, optim=replace(config.optim, precision=compute.precision))  # resumed alike anywhere
     set_all_seeds(config.seed, deterministic=config.deterministic)
     loaders = get_dataloaders(config)
+    pictures, kinds = loaders.catalog.split("train"), config.optim.targets
+    config = replace(config, network=with_classes(config.network, pictures, kinds))
     start = config.optim.start_from
     model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed), pretrained=not start)
     if start:
@@ -130,7 +133,8 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
         _log.warning("%d groups are in more than one split (%s for one): figures will flatter", len(shared), shared[0])
     tracker.log(f"computing on {compute.device} in {compute.precision}; backbone from {model.backbone.weights_origin}")
     source = _source(model, loaders, config, compute, tracker.folder, report)
-    return Trainer(model, source, config, compute, tracker), loaders
+    targets = class_targets(config.network, pictures, kinds)
+    return Trainer(model, source, config, compute, tracker, targets), loaders
 
 
 def _begin(folder: Path, trainer: Trainer, loaders: Loaders, command: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import experiment
+import experiment_tables
 import features
 import numpy as np
 import probe
@@ -283,3 +284,17 @@ def test_a_run_of_other_settings_takes_the_place_of_its_row(run_experiments: Run
     run_experiments(RUNS)
     (row,) = run_experiments(RUNS.replace("seeds: [1]", "seeds: [1], weights: {'proxy:*': 0}"))
     assert row["training_pictures"] == 48
+
+
+def test_the_tables_show_every_run_with_its_intervals(run_experiments: RunExperiments) -> None:
+    (row,) = run_experiments(RUNS)
+    lines = experiment_tables.markdown([row]).splitlines()
+    assert len(lines) == 7
+    figures, families = lines[2].strip("| ").split(" | "), lines[6].strip("| ").split(" | ")
+    assert figures[0] == families[0] == "`one`"
+    assert figures[1] == f"{row['training_pictures']}"
+    assert figures[2].startswith(f"{row['validation_auc']:.3f}".removeprefix("0") + " [")
+    assert families[1:] == [f"{row[f'{name}_auc']:.3f}".removeprefix("0") for name in protocol.family_names()]
+    assert all(line.count("|") == lines[0].count("|") for line in lines[:3])
+    without = experiment_tables.markdown([row | {"validation_web_auc": None, "families_interval": "0.700"}])
+    assert "| - / " in without

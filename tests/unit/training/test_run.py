@@ -306,7 +306,9 @@ class BrokenSource:
     steps = 1
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
-        yield LabelledBatch(torch.full((4, 96, 96, 3), torch.nan), torch.tensor([True, False] * 2), None)
+        yield LabelledBatch(
+            torch.full((4, 96, 96, 3), torch.nan), torch.tensor([True, False] * 2), None, torch.arange(4)
+        )
 
     def validation(self) -> Iterator[LabelledBatch]:
         return iter(())

@@ -1,0 +1,41 @@
+"""What a classifier learns to tell apart: photograph and fake, or each generator, or sources of photographs too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ganfingerprint.catalog import Sample
+from ganfingerprint.config import NetworkConfig
+
+PHOTOGRAPHS, UNNAMED = "photographs", "unnamed generator"
+
+
+def with_classes(config: NetworkConfig, samples: Sequence[Sample], targets: str) -> NetworkConfig:
+    """The architecture with the classes of the training pictures, each kind in alphabetical order."""
+    if targets == "two":
+        return replace(config, classes=(), photograph_classes=1)
+    photographs = sorted({_class_of(sample, targets) for sample in samples if not sample.is_fake})
+    fakes = sorted({_class_of(sample, targets) for sample in samples if sample.is_fake})
+    return replace(config, classes=(*photographs, *fakes), photograph_classes=len(photographs))
+
+
+def class_targets(config: NetworkConfig, samples: Sequence[Sample], targets: str) -> Tensor | None:
+    """The class of each training picture as int64 [n]; None where there are no classes but the two."""
+    if not config.classes:
+        return None
+    first = config.photograph_classes
+    of_photographs = {name: number for number, name in enumerate(config.classes[:first])}
+    of_fakes = {name: number for number, name in enumerate(config.classes[first:], start=first)}
+    return torch.tensor(
+        [(of_fakes if sample.is_fake else of_photographs)[_class_of(sample, targets)] for sample in samples]
+    )
+
+
+def _class_of(sample: Sample, targets: str) -> str:
+    if sample.is_fake:
+        return sample.generator or UNNAMED
+    return (sample.source if targets == "sources" else "") or PHOTOGRAPHS
