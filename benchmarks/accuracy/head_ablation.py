@@ -26,7 +26,13 @@ from ganfingerprint.training.run import prepare
 from ganfingerprint.training.tracker import ExperimentTracker
 
 # Settings of `network`; what a variant does not name is as in DOCUMENT. The spectrum is left out to save time.
-DOCUMENT: dict[str, object] = {"frequency": False, "attention": True, "fingerprint_block": True, "statistics": False}
+DOCUMENT: dict[str, object] = {
+    "fusion": True,
+    "frequency": False,
+    "attention": True,
+    "fingerprint_block": True,
+    "statistics": False,
+}
 VARIANTS: dict[str, dict[str, object]] = {
     "document without spectrum": {},
     "no attention": {"attention": False},
@@ -73,6 +79,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, str]:
         **{f"network.{key}": str(value).lower() for key, value in network.items()},
         "data.root": args.data_root,
         "optim.epochs": args.epochs,
+        "optim.targets": "two",
         "optim.cache_dir": args.work / "maps",
         "output.tensorboard": "false",
         "seed": args.seed,

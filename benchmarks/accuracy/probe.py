@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ganfingerprint.catalog import Sample
+from ganfingerprint.config import NetworkConfig
 from ganfingerprint.network.backbones import Backbone
+from ganfingerprint.network.classifier import decide
 from ganfingerprint.network.fingerprint_net import FingerprintNet
+from ganfingerprint.network.loss import class_loss, detection_loss
 from ganfingerprint.training.sampling import sample_weights
+from ganfingerprint.training.targets import class_targets, with_classes
 
 LARGEST = 8.0  # deviations from the mean; a few channels of CLIP are far out
 
@@ -27,6 +30,8 @@ class ProbeConfig:
     views: tuple[str, ...] = ("plain",)  # learnt from; `a+b` are the features of two views of a picture side by side
     judged: str = "plain"  # the view that is scored, and that standardises
     head: str = "document"  # "shallow": one hidden layer of 256, dropout .3 on its inputs and .5 behind it
+    hidden: int = 256  # of the shallow head
+    targets: str = "two"  # as `optim.targets`; a shallow head can tell generators apart, and sources of photographs
     dropout: float = 0.4
     weight_decay: float = 0.05
     lr: float = 1e-3
@@ -61,10 +66,11 @@ class Probe:
             seed: of weights, draws and dropout.
         """
         rows = np.flatnonzero(train & (often > 0))
-        self._fake = torch.tensor([samples[int(i)].is_fake for i in rows])
-        weights = sample_weights(
-            [samples[int(i)] for i in rows], power=config.balance_power, proxy_weight=config.proxy_weight
-        )
+        chosen = [samples[int(i)] for i in rows]
+        self._fake = torch.tensor([sample.is_fake for sample in chosen])
+        self._network = with_classes(NetworkConfig(), chosen, config.targets)
+        self._classes = class_targets(self._network, chosen, config.targets)
+        weights = sample_weights(chosen, power=config.balance_power, proxy_weight=config.proxy_weight)
         weights = weights * often[rows]
         for of_class in (self._fake.numpy(), ~self._fake.numpy()):
             weights[of_class] /= 2 * weights[of_class].sum()
@@ -74,14 +80,13 @@ class Probe:
     def scores(self, features: Tensor) -> np.ndarray:
         """How fake: the logit turned round, float32 [n]."""
         with torch.inference_mode():
-            found = torch.stack([head(features.float()) for head in self.heads])
+            found = torch.stack([self._decided(head(features.float())) for head in self.heads])
         return -found.mean(dim=0).numpy()
 
     def _learn(self, views: list[Tensor], weights: np.ndarray, config: ProbeConfig, seed: int) -> nn.Module:
         rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)  # dropout draws from the global generator
-        build = {"document": DocumentHead, "shallow": ShallowHead}[config.head]
-        head = build(views[0].shape[1], config.dropout, generator).train()
+        head = self._built(views[0].shape[1], config, generator).train()
         decayed = [p for p in head.parameters() if p.ndim > 1]
         others = [p for p in head.parameters() if p.ndim < 2]
         optimiser = torch.optim.AdamW(
@@ -95,15 +100,31 @@ class Probe:
         for _ in range(steps):
             ticks = (np.arange(config.batch_size) + rng.random()) / config.batch_size
             drawn = torch.from_numpy(np.minimum(np.searchsorted(edges, ticks), len(weights) - 1))
-            target = (~self._fake[drawn]).float() * (1 - 2 * config.label_smoothing) + config.label_smoothing
             with torch.autocast("cpu", torch.bfloat16):
                 found = head(views[int(rng.integers(len(views)))][drawn])
-            loss = functional.binary_cross_entropy_with_logits(found.float(), target)
+            loss = self._loss(found, drawn, config.label_smoothing)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         return head.eval()
+
+    def _built(self, inputs: int, config: ProbeConfig, generator: torch.Generator) -> nn.Module:
+        if config.head == "shallow":
+            outputs = max(1, len(self._network.classes))
+            return ShallowHead(inputs, config.dropout, generator, hidden=config.hidden, outputs=outputs)
+        if config.targets != "two":
+            raise SystemExit(f"targets {config.targets} need the shallow head")
+        return DocumentHead(inputs, config.dropout, generator)
+
+    def _loss(self, found: Tensor, drawn: Tensor, smoothing: float) -> Tensor:
+        if self._classes is not None:
+            return class_loss(found, self._classes[drawn], smoothing=smoothing)
+        return detection_loss(self._decided(found), self._fake[drawn], smoothing=smoothing)
+
+    def _decided(self, found: Tensor) -> Tensor:
+        """Logits [n] of a head, those of its classes [n, k] as the product decides."""
+        return found if found.ndim == 1 else decide(found, self._network.photograph_classes)
 
 
 class DocumentHead(nn.Module):
@@ -124,26 +145,28 @@ class DocumentHead(nn.Module):
 
 
 class ShallowHead(nn.Module):
-    """One hidden layer: logits [n] of standardised statistics [n, d]."""
+    """One hidden layer: logits [n], or of several classes [n, outputs], of standardised statistics [n, d]."""
 
-    def __init__(self, inputs: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, inputs: int, dropout: float, generator: torch.Generator, *, hidden: int = 256, outputs: int = 1
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Dropout(0.3),
-            nn.Linear(inputs, 256, bias=False),
-            nn.BatchNorm1d(256),
+            nn.Linear(inputs, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(256, 1),
+            nn.Linear(hidden, outputs),
         )
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5, generator=generator)
 
     def forward(self, statistics: Tensor) -> Tensor:
-        """Logits, above 0 for a photograph."""
-        found: Tensor = self.layers(statistics)[:, 0]
-        return found
+        """Logits; a single one is above 0 for a photograph."""
+        found: Tensor = self.layers(statistics)
+        return found[:, 0] if found.shape[1] == 1 else found
 
 
 def standardised(features: Tensor, rows: np.ndarray) -> tuple[Tensor, Tensor]:

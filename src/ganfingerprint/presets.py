@@ -20,12 +20,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": {"jpeg": 0.5},
     },
     "clip": {
-        # What validation chose (benchmarks/README.md): statistics of frozen blocks, beside the fusion alone.
+        # What validation and families left out chose (docs/what-generalises.md): statistics of frozen blocks alone,
+        # generators told apart, a degraded view of each picture.
         "network": {
             "backbone": "clip-vit-b16",
             "train_backbone": False,
+            "fusion": False,
             "frequency": False,
-            "frequency_width": 16,
             "attention": False,
             "fingerprint_block": False,
             "statistics": True,
@@ -34,14 +35,29 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": {
             "lr": 5e-4,
             "batch_size": 64,
-            "epochs": 8,
+            "epochs": 20,
             "weight_decay": 0.05,
             "warmup_epochs": 0.5,
             "ema_decay": 0.995,
             "patience": 0,
-            "cache_views": 3,
+            "cache_views": 2,
+            "targets": "generators",
         },
-        "augment": {"strength": 0.6, "resize": 0.5, "scale_low": 0.5, "jpeg": 0.6, "erase": 0.1},
+        "augment": {
+            "strength": 0.75,
+            "scale_low": 0.45,
+            "scale_high": 1.2,
+            "resize": 0.7,
+            "recompress": 0.5,
+            "affine": 0.0,
+            "color": 0.2,
+            "blur": 0.05,
+            "noise": 0.05,
+            "quantize": 0.0,
+            "jpeg": 0.7,
+            "webp": 0.25,
+            "erase": 0.0,
+        },
         "data": {"proxy_weight": 0.3},
     },
 }

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).with_name("golden.json")
 SAMPLES = ("real/astronaut.jpg", "real/palace.jpg", "fake/astronaut-realesrgan.jpg", "fake/rocket-taef2.jpg")
 SCORES = ("network_logits", "logit", "log10_lr", "prob_fake")
 STAGES = (
-    *("pixels", "windows", "normalised", "low", "mid", "high", "fused", "fingerprint_map", "embedding"),
+    *("pixels", "windows", "normalised", "low", "mid", "high", "statistics", "embedding", "class_logits"),
     *SCORES,
     "verdict",
 )
@@ -44,10 +44,11 @@ def stages(detector: Detector, sample: str) -> dict[str, Any]:
     with torch.inference_mode():
         x = network.normalise(torch.from_numpy(windows.pixels.copy()))
         maps = network.feature_maps(x)
-        fused = network.fuse(maps, x)
-        fingerprint = network.fingerprint_map(fused)
-        embeddings = network.embed(fingerprint, maps)
-        logits = network.classify(embeddings)
+        assert network.statistics is not None
+        statistics = network.statistics.statistics(maps)
+        embeddings = network.embed(None, maps)
+        class_logits = network.class_logits(embeddings)
+        logits = network.decide(class_logits)
     answer = detector.predict_image(image)
     return {
         "pixels": moments(image.pixels),
@@ -56,9 +57,9 @@ def stages(detector: Detector, sample: str) -> dict[str, Any]:
         "low": moments(maps.low),
         "mid": moments(maps.mid),
         "high": moments(maps.high),
-        "fused": moments(fused),
-        "fingerprint_map": moments(fingerprint),
+        "statistics": moments(statistics),
         "embedding": moments(embeddings),
+        "class_logits": moments(class_logits),
         "network_logits": [float(value) for value in logits],
         "logit": answer.logit,
         "log10_lr": answer.log10_lr,

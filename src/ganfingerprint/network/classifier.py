@@ -31,6 +31,18 @@ class EnhancedClassifier(nn.Module):
         nn.init.normal_(self.output.weight, std=0.1 * self.output.in_features**-0.5, generator=generator)
 
 
+def decide(class_logits: Tensor, photographs: int) -> Tensor:
+    """Logits of the classes [B, classes], photographs first → one logit [B], above 0 for a photograph.
+
+    A single class is that logit; of several it is the log of the odds of all kinds of photographs against all
+    generators.
+    """
+    if class_logits.shape[1] == 1:
+        return class_logits[:, 0]
+    of_photographs, of_fakes = class_logits.float().tensor_split([photographs], dim=1)
+    return of_photographs.logsumexp(dim=1) - of_fakes.logsumexp(dim=1)
+
+
 def _stage(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(0.1, inplace=True), nn.Dropout(dropout)

@@ -16,7 +16,7 @@ from ganfingerprint.config import NetworkConfig
 from ganfingerprint.errors import ConfigError
 from ganfingerprint.network.adapters import add_adapters, freeze_all_but_adapters
 from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbone
-from ganfingerprint.network.classifier import EnhancedClassifier
+from ganfingerprint.network.classifier import EnhancedClassifier, decide
 from ganfingerprint.network.frequency import FrequencyEncoder
 from ganfingerprint.network.layers import FingerprintBlock, SelfAttention, conv_norm_relu, initialise, pool_to_grid
 from ganfingerprint.network.statistics import StatisticsEncoder
@@ -82,9 +82,8 @@ class FingerprintNet(nn.Module):
             self.statistics = StatisticsEncoder(backbone, FUSED, dropout=dropout) if statistics else None
             self.embedding = _embedding(FUSED * (fusion + statistics), embedding_dim, dropout)
             self.classifier = EnhancedClassifier(embedding_dim, dropout, classes)
-        self.photographs = photographs
         initialise(self, generator)  # the backbone is not a part yet: its weights stay
-        self.backbone = backbone
+        self.backbone, self.photographs = backbone, photographs
         self.backbone_frozen = not (train_backbone or freeze_all_but_adapters(backbone))
         # Not in the state: they belong to the backbone's row and are written in the detector's card.
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
@@ -164,14 +163,8 @@ class FingerprintNet(nn.Module):
         return logits
 
     def decide(self, class_logits: Tensor) -> Tensor:
-        """Logits of the classes [B, classes] → the network's logit [B], above 0 for a photograph.
-
-        Of several classes it is the log of the odds of all kinds of photographs against all generators.
-        """
-        if class_logits.shape[1] == 1:
-            return class_logits[:, 0]
-        photographs, fakes = class_logits.float().tensor_split([self.photographs], dim=1)
-        return photographs.logsumexp(dim=1) - fakes.logsumexp(dim=1)
+        """Logits of the classes [B, classes] → the network's logit [B], above 0 for a photograph."""
+        return decide(class_logits, self.photographs)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Fingerprints [B, embedding_dim] → logits [B]."""
