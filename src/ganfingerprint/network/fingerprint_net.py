@@ -213,9 +213,9 @@ class FingerprintNet(nn.Module):
 
     @property
     def gradcam_layer(self) -> nn.Module:
-        """The last module whose output has places: the fingerprint map, or without fusion the last map as it is."""
+        """The last module whose output has places: the fingerprint map, or without fusion the maps as they are."""
         if self.fusion is None and self.statistics is not None:
-            return self.statistics.high
+            return self.statistics.places
         return self.fingerprint
 
     @staticmethod

@@ -39,7 +39,7 @@ class StatisticsEncoder(nn.Module):
     def __init__(self, backbone: Backbone, out_channels: int, *, dropout: float) -> None:
         super().__init__()
         inputs = 2 * sum(backbone.channels) + backbone.summary
-        self.high = nn.Identity()  # the last map on its way in, the place to look for where the evidence lies
+        self.places = nn.Identity()  # the maps on their way in, for a look at where the evidence lies
         self.standardise = nn.BatchNorm1d(inputs, affine=False)
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Sequential(nn.Linear(inputs, out_channels), nn.BatchNorm1d(out_channels), nn.ReLU())
@@ -56,6 +56,15 @@ class StatisticsEncoder(nn.Module):
 
     def forward(self, maps: FeatureMaps) -> Tensor:
         """The three maps and the summary → [B, out_channels], never negative."""
-        maps = maps._replace(high=self.high(maps.high))
-        projected: Tensor = self.project(self.dropout(self.standardise(self.statistics(maps))))
+        projected: Tensor = self.project(self.dropout(self.standardise(self.statistics(self._placed(maps)))))
         return projected
+
+    def _placed(self, maps: FeatureMaps) -> FeatureMaps:
+        """The maps after `places`: all three as one where they share a grid, else the last alone."""
+        planes = (maps.low, maps.mid, maps.high)
+        if len({plane.shape[2:] for plane in planes}) > 1:
+            return maps._replace(high=self.places(maps.high))
+        joined: Tensor = self.places(torch.cat(planes, dim=1))  # [B, all channels, h, w]
+        ends = (maps.low.shape[1], maps.low.shape[1] + maps.mid.shape[1])
+        low, mid, high = joined.tensor_split(ends, dim=1)
+        return maps._replace(low=low, mid=mid, high=high)

@@ -71,3 +71,17 @@ def test_every_weight_gets_a_gradient() -> None:
     assert all(
         grad is not None and grad.abs().sum() > 0 for name, grad in gradients.items() if name != "project.0.bias"
     )
+
+
+def test_maps_of_one_grid_are_looked_at_together_and_of_several_the_last_alone() -> None:
+    branch, seen = encoder(summary=0).eval(), []
+    branch.places.register_forward_hook(lambda module, args, output: seen.append(output))
+    alike = FeatureMaps(*(torch.randn(2, channels, 3, 4) for channels in (4, 6, 8)))
+    found = branch(alike)
+    assert torch.equal(seen[0], torch.cat([alike.low, alike.mid, alike.high], dim=1))
+    branch.places = torch.nn.Identity()
+    assert torch.equal(branch(alike), found)
+    several = maps(summary=False)
+    branch.places.register_forward_hook(lambda module, args, output: seen.append(output))
+    branch(several)
+    assert torch.equal(seen[1], several.high)
