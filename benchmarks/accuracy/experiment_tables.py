@@ -67,8 +67,8 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _with_interval(row: Mapping[str, Any], stem: str) -> str:
-    """The mean over seeds; the interval is that of the first seed."""
-    _, bracket, ends = row[f"{stem}_interval"].partition(" [")
+    """The mean over seeds; the interval, where the row has one, is that of the first seed."""
+    _, bracket, ends = (row[f"{stem}_interval"] or "").partition(" [")
     return _figure(row[f"{stem}_auc"]) + (f" [{ends.replace('0.', '.')}" if bracket else "")
 
 

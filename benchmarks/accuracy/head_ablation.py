@@ -18,7 +18,7 @@ import numpy as np
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.calibrate import fake_scores
-from ganfingerprint.config import load_config
+from ganfingerprint.config import AugmentConfig, load_config
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
 from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
 from ganfingerprint.training.dataset import judged_samples
@@ -41,6 +41,17 @@ VARIANTS: dict[str, dict[str, object]] = {
     "with statistics": {"statistics": True},
     "neither with statistics": {"statistics": True, "attention": False, "fingerprint_block": False},
     "with spectrum of width 8": {"frequency": True, "frequency_width": 8},
+}
+# The rest of the recipe as it was when the table was made.
+FORMER = {
+    "optim.targets": "two",
+    "optim.cache_views": 3,
+    **{f"augment.{name}": getattr(AugmentConfig(), name) for name in AugmentConfig.__dataclass_fields__},
+    "augment.strength": 0.6,
+    "augment.resize": 0.5,
+    "augment.scale_low": 0.5,
+    "augment.jpeg": 0.6,
+    "augment.erase": 0.1,
 }
 FIGURES = {
     "auc": auc,
@@ -79,7 +90,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, str]:
         **{f"network.{key}": str(value).lower() for key, value in network.items()},
         "data.root": args.data_root,
         "optim.epochs": args.epochs,
-        "optim.targets": "two",
+        **{name: str(value) for name, value in FORMER.items()},
         "optim.cache_dir": args.work / "maps",
         "output.tensorboard": "false",
         "seed": args.seed,

@@ -19,6 +19,7 @@ from ganfingerprint.evaluation.protocol import score_table
 from ganfingerprint.evaluation.robustness import TIERS, delivered
 
 FIGURES = ("auc", "tpr_at_fpr_1", "recall_shipped", "false_alarm_rate_shipped")
+COLUMNS = ("tier", "fakes", "photographs", "failed", *FIGURES)
 
 
 def main() -> None:
@@ -37,12 +38,13 @@ def main() -> None:
         answers = detector.predict_many(delivered(chosen, TIERS[name]))
         table = score_table(chosen, answers, catalog.root)
         found = measure(table, by=(), seed=args.seed, samples=1000).headline.figures
-        rows.append((name, *(str(found[figure]) for figure in FIGURES)))
-        print(dict(zip(("tier", *FIGURES), rows[-1], strict=True)), flush=True)
+        judged = (table.is_fake[table.judged].sum(), (~table.is_fake[table.judged]).sum(), (~table.judged).sum())
+        rows.append((name, *map(str, judged), *(str(found[figure]) for figure in FIGURES)))
+        print(dict(zip(COLUMNS, rows[-1], strict=True)), flush=True)
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         with replacing(args.output) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([("tier", *FIGURES), *rows])
+            csv.writer(stream).writerows([COLUMNS, *rows])
 
 
 if __name__ == "__main__":

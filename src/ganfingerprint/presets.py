@@ -20,8 +20,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": {"jpeg": 0.5},
     },
     "clip": {
-        # What validation and families left out chose (docs/what-generalises.md): statistics of frozen blocks alone,
-        # generators told apart, a degraded view of each picture.
+        # Statistics of frozen blocks; generators told apart and a degraded view of each picture, as validation and
+        # families left out chose (docs/what-generalises.md).
         "network": {
             "backbone": "clip-vit-b16",
             "train_backbone": False,

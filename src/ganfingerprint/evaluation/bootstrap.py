@@ -83,7 +83,7 @@ def bootstrap_mean(
     seed: int,
     level: float = 0.95,
 ) -> Interval:
-    """The mean of a function over parts (is_fake, scores, groups) that share no group, each part resampled by itself.
+    """The mean of a function over parts (is_fake, scores, groups), each resampled by itself, as if none shared a group.
 
     A part of few groups is not left out, as the mean would then be of something else: its own spread is understated,
     down to none for one group, and the interval with it.

@@ -1,7 +1,8 @@
 """Grad-CAM: which parts of the picture raise the evidence for the class that is named.
 
 Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
-The map is taken at the output of the fingerprint block, the last stage that still has places.
+The map is taken at the last stage that still has places: the output of the fingerprint block, or of a network of
+statistics the backbone's maps.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class GradCAM:
 
 
 def get_gradcam_layer(model: Explainable) -> nn.Module:
-    """The module that the network names for Grad-CAM: the output of its fingerprint block."""
+    """The module that the network names for Grad-CAM."""
     return model.gradcam_layer
 
 

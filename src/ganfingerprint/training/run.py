@@ -33,6 +33,7 @@ RESUMABLE = (
     "optim.epochs",
     "optim.max_minutes",
     "optim.patience",
+    "optim.start_from",
     "optim.device",
     "data.workers",
     "data.root",
@@ -122,7 +123,7 @@ def prepare(config: TrainConfig, tracker: ExperimentTracker, report: Report) -> 
     start = config.optim.start_from
     model = build_network(config.network, generator=torch.Generator().manual_seed(config.seed), pretrained=not start)
     if start:
-        start_from(model, Path(start))
+        start_from(model, config.network, Path(start))
     # Windows arrive with channels last; weights that lie likewise spare a copy a layer (a fifth of the time on a CPU).
     model = model.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not (tracker.folder / "config.json").is_file():

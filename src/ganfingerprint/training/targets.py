@@ -10,17 +10,25 @@ from torch import Tensor
 
 from ganfingerprint.catalog import Sample
 from ganfingerprint.config import NetworkConfig
+from ganfingerprint.errors import ConfigError
 
 PHOTOGRAPHS, UNNAMED = "photographs", "unnamed generator"
 
 
 def with_classes(config: NetworkConfig, samples: Sequence[Sample], targets: str) -> NetworkConfig:
-    """The architecture with the classes of the training pictures, each kind in alphabetical order."""
-    if targets == "two":
-        return replace(config, classes=(), photograph_classes=1)
-    photographs = sorted({_class_of(sample, targets) for sample in samples if not sample.is_fake})
-    fakes = sorted({_class_of(sample, targets) for sample in samples if sample.is_fake})
-    return replace(config, classes=(*photographs, *fakes), photograph_classes=len(photographs))
+    """The architecture with the classes of the training pictures, each kind in alphabetical order.
+
+    Raises:
+        ConfigError: it has other classes already.
+    """
+    filled = replace(config, classes=(), photograph_classes=1)
+    if targets != "two":
+        photographs = sorted({_class_of(sample, targets) for sample in samples if not sample.is_fake})
+        fakes = sorted({_class_of(sample, targets) for sample in samples if sample.is_fake})
+        filled = replace(config, classes=(*photographs, *fakes), photograph_classes=len(photographs))
+    if config.classes and config != filled:
+        raise ConfigError(["network.classes is filled in from the training pictures: leave it out, set optim.targets"])
+    return filled
 
 
 def class_targets(config: NetworkConfig, samples: Sequence[Sample], targets: str) -> Tensor | None:

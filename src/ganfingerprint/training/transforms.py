@@ -51,9 +51,11 @@ def get_transforms(phase: str, *, size: int, augment: AugmentConfig | None = Non
     blur, noise = max(0.1, 3.0 * strength), max(0.002, 0.1 * strength)  # never below the lower end of their range
     lowest = round(95 - 70 * strength)  # 60 at strength 0.5, as published
     jpeg, webp = JPEGCompression((lowest, 98)), WebPCompression((lowest, 98))
+    # Not even a Maybe of 0: it would draw, and every later draw of a seed would be another one.
+    before = (Maybe(config.recompress, OneOf((jpeg, webp))),) if config.recompress > 0 else ()
     return Compose(
         (
-            Maybe(config.recompress, OneOf((jpeg, webp))),
+            *before,
             window,
             Maybe(0.5, HorizontalFlip()),
             Maybe(config.affine, RandomAffine(degrees=20 * strength)),

@@ -51,6 +51,7 @@ def test_each_tier_has_a_row_and_aligned_fakes_have_no_part(
         found = list(csv.DictReader(stream))
     assert [row["tier"] for row in found] == ["web", "hard"]
     for row in found:
+        assert (row["fakes"], row["photographs"], row["failed"]) == ("12", "15", "1")
         assert float(row["auc"].split()[0]) == 1.0  # with the dark aligned fakes it would be less
         assert float(row["recall_shipped"].split()[0]) == 1.0
         assert float(row["false_alarm_rate_shipped"].split()[0]) == 0.0

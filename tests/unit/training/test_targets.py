@@ -9,12 +9,15 @@ import torch
 
 from ganfingerprint.artifact import read_card
 from ganfingerprint.catalog import Sample
-from ganfingerprint.config import NetworkConfig, load_config
+from ganfingerprint.config import NetworkConfig, TrainConfig, load_config
 from ganfingerprint.detector import Detector
+from ganfingerprint.errors import ConfigError
 from ganfingerprint.network.fingerprint_net import build_network
 from ganfingerprint.network.loss import class_loss, detection_loss
-from ganfingerprint.training.run import resumed_config, train
+from ganfingerprint.training.checkpoint import load_checkpoint
+from ganfingerprint.training.run import prepare, resumed_config, train
 from ganfingerprint.training.targets import class_targets, with_classes
+from ganfingerprint.training.tracker import ExperimentTracker
 from ganfingerprint.types import Label
 
 PICTURES = [
@@ -67,7 +70,68 @@ def test_the_loss_of_two_classes_is_that_of_their_difference() -> None:
     logits = torch.randn(6, 2)
     fake = torch.tensor([True, False, True, True, False, False])
     assert class_loss(logits, fake.long()) == pytest.approx(float(detection_loss(logits[:, 0] - logits[:, 1], fake)))
-    assert class_loss(logits, fake.long(), smoothing=0.2) > 0
+    smoothed = 0.9 * class_loss(logits, fake.long()) + 0.1 * class_loss(logits, (~fake).long())
+    assert class_loss(logits, fake.long(), smoothing=0.2) == pytest.approx(float(smoothed))
+
+
+def test_classes_that_the_pictures_do_not_have_are_refused() -> None:
+    filled = with_classes(TINY, PICTURES, "generators")
+    assert with_classes(filled, PICTURES, "generators") == filled  # a resumed run has them already
+    for targets in ("two", "sources"):
+        with pytest.raises(ConfigError, match="filled in from the training pictures"):
+            with_classes(filled, PICTURES, targets)
+
+
+@pytest.mark.parametrize("more", [(), ("network.train_backbone=false", "optim.cache_views=2")], ids=["live", "cached"])
+def test_every_window_learns_the_class_of_its_own_picture(
+    drawn_root: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    settings = (f"data.root={drawn_root}", "optim.targets=generators", "optim.epoch_samples=40", *more)
+    config = load_config(file=Path(__file__).with_name("tiny.yaml"), overrides=settings)
+    with ExperimentTracker.create(tmp_path, "run", tensorboard=False) as tracker:
+        trainer, loaders = prepare(config, tracker, lambda *progress: None)
+    pictures = loaders.catalog.split("train")
+    assert trainer.targets is not None
+    names, seen = trainer.config.network.classes, 0
+    for batch in trainer.source.epoch(0):
+        for row, fake, target in zip(batch.rows, batch.is_fake, trainer.targets[batch.rows], strict=True):
+            assert pictures[row].is_fake == fake
+            assert names[target] == (pictures[row].generator or "unnamed generator" if fake else "photographs")
+            seen += 1
+    assert seen == 40
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("optim.targets=generators",),
+        (
+            *("optim.targets=generators", "network.backbone=clip-vit-b16", "network.taps=[1,2,3]"),
+            *("network.train_backbone=false", "network.fusion=false", "network.frequency=false"),
+            *("network.attention=false", "network.fingerprint_block=false", "network.statistics=true"),
+            *("network.adapter_rank=2", "network.patch_dropout=0.5"),
+        ),
+    ],
+    ids=["generators", "adapters"],
+)
+def test_a_run_stopped_and_resumed_learns_as_an_unbroken_one(
+    drawn_root: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    def config(folder: str, epochs: int) -> TrainConfig:
+        settings = (f"data.root={drawn_root}", f"output.run={tmp_path / folder}", f"optim.epochs={epochs}", *more)
+        return load_config(file=Path(__file__).with_name("tiny.yaml"), overrides=settings)
+
+    def stop(at: str, done: int, total: int, loss: float, rate: float) -> None:
+        if (at, done) == ("epoch 2", 2):
+            raise KeyboardInterrupt
+
+    unbroken = train(config("unbroken", 2)).run
+    with pytest.raises(KeyboardInterrupt):
+        train(config("broken", 2), report=stop)
+    resumed = train(resumed_config(tmp_path / "broken"), resume=tmp_path / "broken").run
+    one, two = (load_checkpoint(run / "checkpoints" / "last.pt")["model"] for run in (unbroken, resumed))
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
 
 
 def test_a_run_learns_generators_and_its_detector_answers_as_any_other(drawn_root: Path, tmp_path: Path) -> None:

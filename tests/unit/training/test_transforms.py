@@ -44,7 +44,7 @@ def picture(draw_picture: Callable[..., UInt8Array]) -> UInt8Array:
 
 
 def test_the_order_is_one_that_a_real_picture_can_have_had() -> None:
-    assert list(inner()) == [
+    assert list(inner(ALWAYS)) == [
         "OneOf",
         "RandomWindow",
         "HorizontalFlip",
@@ -95,7 +95,7 @@ def test_every_step_has_the_probability_of_its_setting() -> None:
 
 
 def test_the_resize_comes_from_its_settings() -> None:
-    window = chain(AugmentConfig(resize=0.7, scale_low=0.4, scale_high=2)).steps[1]
+    window = chain(AugmentConfig(resize=0.7, scale_low=0.4, scale_high=2)).steps[0]
     assert window == RandomWindow(96, 0.7, (0.4, 2))
 
 
