@@ -14,6 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
+from ganfingerprint.artifact import Card
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.config import WindowConfig, to_mapping
+from ganfingerprint.detector import Detector
+from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.types import UInt8Array
 
 DrawPicture = Callable[..., UInt8Array]
@@ -38,6 +43,18 @@ def _draw(seed: int, *, fake: bool = False, height: int = 112, width: int = 112)
 def draw_picture() -> DrawPicture:
     """`draw_picture(seed, fake=False, height=112, width=112)` → pixels."""
     return _draw
+
+
+@pytest.fixture(scope="session")
+def bright_detector() -> Detector:
+    """A detector that calls bright pictures fake: raw score = (brightness - 128) / 16, one window of 96 pixels."""
+    window = WindowConfig(size=96, placement="center", count=1)
+    calibration = Calibration(
+        slope=1.0, intercept=0.0, log10_lr_bound=2.0, fake_threshold=3.0, real_threshold=-1.0,
+        false_alarm_rate=0.01, miss_rate=0.05,
+    )  # fmt: skip
+    card = Card(name="bright", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
+    return Detector(engine=FakeEngine(), card=card)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-import yaml
-from experiment import HERE, RECIPES
+from experiment import HERE, RECIPES, read_rows, read_runs
 from protocol import family_names
 
 HEADER = (
@@ -31,11 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results/experiments"))
     args = parser.parse_args()
-    rows = pq.read_table(args.results / "experiments.parquet").to_pylist()
-    listed = yaml.safe_load((HERE / "experiments" / "runs.yaml").read_text(encoding="utf-8"))["runs"]
-    order = [entry["name"] for entry in listed]
-    rows = sorted((row for row in rows if row["name"] in order), key=lambda row: order.index(row["name"]))
-    print(markdown(rows))
+    rows = {row["name"]: row for row in read_rows(args.results)}
+    runs = read_runs(HERE / "experiments" / "runs.yaml")
+    print(markdown([rows[run.name] for run in runs if run.name in rows]))
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:

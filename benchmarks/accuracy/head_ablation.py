@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 FORMER = {
     "optim.targets": "two",
     "optim.cache_views": 3,
-    **{f"augment.{name}": getattr(AugmentConfig(), name) for name in AugmentConfig.__dataclass_fields__},
+    **{f"augment.{name}": value for name, value in asdict(AugmentConfig()).items()},
     "augment.strength": 0.6,
     "augment.resize": 0.5,
     "augment.scale_low": 0.5,

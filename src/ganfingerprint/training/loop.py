@@ -124,8 +124,7 @@ class Trainer:
             found = self.class_logits(batch)
         if self.targets is not None:
             return class_loss(found, self.targets[batch.rows], smoothing=smoothing)
-        logits = self.model.decide(found).float()
-        return detection_loss(logits, batch.is_fake.to(logits.device), smoothing=smoothing)
+        return detection_loss(self.model.decide(found), batch.is_fake, smoothing=smoothing)
 
     def class_logits(self, batch: LabelledBatch) -> Tensor:
         """Logits of the classes [B, classes] of a batch, from its cached maps where it has them."""

@@ -10,25 +10,14 @@ import pytest
 import tier_check
 from PIL import Image as PilImage
 
-from ganfingerprint.artifact import Card
-from ganfingerprint.calibrate import Calibration
-from ganfingerprint.config import WindowConfig, to_mapping
 from ganfingerprint.detector import Detector
-from ganfingerprint.engines.fake_engine import FakeEngine
-
-
-def bright() -> Detector:
-    window = WindowConfig(size=96, placement="center", count=1)
-    calibration = Calibration(
-        slope=1.0, intercept=0.0, log10_lr_bound=2.0, fake_threshold=3.0, real_threshold=-1.0,
-        false_alarm_rate=0.01, miss_rate=0.05,
-    )  # fmt: skip
-    card = Card(name="bright", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
-    return Detector(engine=FakeEngine(), card=card)
 
 
 def test_each_tier_has_a_row_and_aligned_fakes_have_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bright_detector: Detector,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [("path", "label", "generator", "family", "split", "group", "source")]
     for number in range(30):
@@ -41,7 +30,7 @@ def test_each_tier_has_a_row_and_aligned_fakes_have_no_part(
     rows.append(("broken.png", "fake", "", "gan", "test", "broken", "drawn"))
     with (tmp_path / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
-    monkeypatch.setattr(Detector, "from_pretrained", lambda folder: bright())
+    monkeypatch.setattr(Detector, "from_pretrained", lambda folder: bright_detector)
     output = tmp_path / "out" / "tiers.csv"
     monkeypatch.setattr(
         sys, "argv", ["tier_check.py", "--data-root", str(tmp_path), "--tiers", "web,hard", "--output", str(output)]

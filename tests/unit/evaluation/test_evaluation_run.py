@@ -11,11 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from ganfingerprint.artifact import Card
-from ganfingerprint.calibrate import Calibration
-from ganfingerprint.config import WindowConfig, to_mapping
 from ganfingerprint.detector import Detector
-from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.errors import DataError, UsageError
 from ganfingerprint.evaluation import protocol
 from ganfingerprint.evaluation.measure import Evaluation, card_figures
@@ -32,14 +28,8 @@ FAKES = [250, 240, 220, 200, 190, 180, 170, 150, 100]
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    window = WindowConfig(size=96, placement="center", count=1)
-    calibration = Calibration(
-        slope=1.0, intercept=0.0, log10_lr_bound=2.0, fake_threshold=3.0, real_threshold=-1.0,
-        false_alarm_rate=0.01, miss_rate=0.05,
-    )  # fmt: skip
-    card = Card(name="bright", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
-    return Detector(engine=FakeEngine(), card=card)
+def detector(bright_detector: Detector) -> Detector:
+    return bright_detector
 
 
 @pytest.fixture(scope="module")
