@@ -16,6 +16,7 @@ import fnmatch
 import functools
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import torch
 import yaml
-from features import WIDTH, Store
+from features import Store
 from probe import Probe, ProbeConfig, scaled, standardised
 from protocol import Fold, family_folds, family_names, full_fold, recipe_folds
 
@@ -37,6 +38,8 @@ from ganfingerprint.evaluation.bootstrap import bootstrap_mean
 from ganfingerprint.evaluation.metrics import auc, tpr_at_fpr
 
 HERE = Path(__file__).parent
+Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # of the judged pictures: is it fake, how fake, its group; each [n]
+Expert = tuple[ProbeConfig, dict[str, torch.Tensor]]  # what decides a head, and the views that it needs
 RECIPES = {  # of aligned fakes, left out together
     "taef2": ("proxy:taef2",),
     "enlarged-by-gans": ("proxy:realesr*", "proxy:realsr*"),
@@ -59,6 +62,7 @@ class Run:
     weights: dict[str, float] = dataclasses.field(default_factory=dict)  # generator pattern → how often it is drawn
     extra: tuple[str, ...] = ()  # prefixes of the further pictures that are learnt from
     share: float = 1.0  # of the training pictures
+    second: ProbeConfig | None = None  # a second expert, learnt by itself; a picture's score is the mean of the two
 
     @property
     def settings(self) -> str:
@@ -72,8 +76,12 @@ def read_runs(path: Path) -> list[Run]:
     base = content["base"]
     runs = []
     for entry in content["runs"]:
-        head = ProbeConfig(**{k: _frozen(v) for k, v in {**base, **entry.pop("head", {})}.items()})
-        runs.append(Run(head=head, **{k: _frozen(v) for k, v in entry.items()}))
+        heads = {
+            name: ProbeConfig(**{k: _frozen(v) for k, v in {**base, **entry.pop(name, {})}.items()})
+            for name in ("head", "second")
+            if name == "head" or name in entry
+        }
+        runs.append(Run(**heads, **{k: _frozen(v) for k, v in entry.items()}))
     return runs
 
 
@@ -118,37 +126,37 @@ class Pictures:
         self.fake = np.array([sample.is_fake for sample in self.samples])
         self.groups = np.array([sample.group for sample in self.samples])
 
-    def features(self, run: Run, views: Sequence[str]) -> dict[str, torch.Tensor]:
-        """[n, d] of each view, standardised by the judged view of train.
+    def features(self, run: Run, head: ProbeConfig) -> dict[str, torch.Tensor]:
+        """[n, d] of each view that a head needs, standardised by the (first) judged view of train.
 
         What a run does not need is zeros: further pictures that it does not learn from, `web` but for validation.
         """
-        config = run.head
-        found: dict[str, torch.Tensor] = {}
         train = np.array(
             [s.split == "train" and self._used(p, run) for s, p in zip(self.samples, self.prefix, strict=True)]
         )
-        judged = self._loaded(config.judged, run)
-        mean, deviation = standardised(judged, train)
-        for view in views:
-            found[view] = scaled(judged if view == config.judged else self._loaded(view, run), mean, deviation)
+        judged = head.judged.split(",")
+        first = self._loaded(judged[0], run, head)
+        mean, deviation = standardised(first, train)
+        found = {judged[0]: scaled(first, mean, deviation)}
+        for view in {*judged[1:], *head.views, *tiers(run)} - set(found):
+            found[view] = scaled(self._loaded(view, run, head), mean, deviation)
         return found
 
-    def _loaded(self, view: str, run: Run) -> torch.Tensor:
-        return torch.cat([self._one_view(name, run) for name in view.split("+")], dim=1)
+    def _loaded(self, view: str, run: Run, head: ProbeConfig) -> torch.Tensor:
+        return torch.cat([self._one_view(name, run, head) for name in view.split("+")], dim=1)
 
-    def _one_view(self, view: str, run: Run) -> torch.Tensor:
-        config = run.head
-        parts = []
+    def _one_view(self, view: str, run: Run, head: ProbeConfig) -> torch.Tensor:
+        parts: list[torch.Tensor | int] = []
         for prefix, split, count in self.parts:
             part = f"{prefix}{split}-{view}"
             there, used = self.store.has(part), self._used(prefix, run)
-            needed = split == ("validation" if view == "web" else "train") or view in config.judged.split("+")
+            needed = split == ("validation" if view == "web" else "train") or view in re.split("[+,]", head.judged)
             if used and needed and not there:
-                raise SystemExit(f"{part} is not in the store: features.py --views {view} makes it")
-            empty = torch.zeros(count, len(config.blocks) * len(config.statistics) * WIDTH, dtype=torch.float16)
-            parts.append(self.store.load(part, config.blocks, config.statistics) if used and needed else empty)
-        return torch.cat(parts)
+                raise SystemExit(f"{part} is not in the store: features.py --views {view.partition('.')[0]} makes it")
+            parts.append(self.store.load(part, head.blocks, head.statistics) if used and needed else count)
+        width = next(part.shape[1] for part in parts if isinstance(part, torch.Tensor))
+        empty = torch.zeros(1, width, dtype=torch.float16)
+        return torch.cat([empty.expand(part, -1) if isinstance(part, int) else part for part in parts])
 
     @staticmethod
     def _used(prefix: str, run: Run) -> bool:
@@ -170,27 +178,27 @@ class Pictures:
         return known
 
 
+def tiers(run: Run) -> tuple[str, ...]:
+    """The views beside the judged one that a run is judged on: where it sees the plain window alone."""
+    return ("web",) if run.head.judged == "plain" and run.second is None else ()
+
+
 def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
     """Learn and judge every fold of one run."""
     begun = time.monotonic()
     often = pictures.learnt(run)
-    judged_view, tiers = run.head.judged, ("web",) if run.head.judged == "plain" else ()
-    features = pictures.features(run, sorted({judged_view, *tiers, *run.head.views}))
+    heads = [head for head in (run.head, run.second) if head is not None]
+    experts = [(head, pictures.features(run, head)) for head in heads]
     found: dict[str, list[float]] = {}
-    parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}  # labels, the first seed's scores, groups
+    parts: dict[str, Scored] = {}  # of the first seed
     for fold in pictures.folds():
-        judged = np.flatnonzero(fold.judged)
-        fake = pictures.fake[judged]
-        seen = (judged_view, *tiers) if fold.name == "validation" else (judged_view,)
         for seed in run.seeds:
-            probe = Probe(features, pictures.samples, fold.train, run.head, seed=seed, often=often)
-            for view in seen:
-                scores = probe.scores(features[view][torch.from_numpy(judged)])
+            for tier, scored in judged_fold(run, fold, experts, pictures, seed, often).items():
                 for name, figure in FIGURES.items():
-                    key = f"{fold.name}_{name}" if view == judged_view else f"{fold.name}_{view}_{name}"
-                    found.setdefault(key, []).append(figure(fake, scores))
-                if view == judged_view and seed == run.seeds[0]:
-                    parts[fold.name] = (fake, scores, pictures.groups[judged])
+                    key = "_".join([fold.name, *([tier] if tier else []), name])
+                    found.setdefault(key, []).append(figure(scored[0], scored[1]))
+                if not tier and seed == run.seeds[0]:
+                    parts[fold.name] = scored
     means = {name: float(np.mean(values)) for name, values in found.items()}
     for name in FIGURES:
         means[f"families_{name}"] = float(np.mean([means[f"{family}_{name}"] for family in family_names()]))
@@ -206,6 +214,22 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
         "minutes": round((time.monotonic() - begun) / 60, 2),
         "settings": run.settings,
     }
+
+
+def judged_fold(
+    run: Run, fold: Fold, experts: Sequence[Expert], pictures: Pictures, seed: int, often: np.ndarray
+) -> dict[str, Scored]:
+    """Learn a fold and judge it: the scores as they are under "", and those through each tier."""
+    judged = np.flatnonzero(fold.judged)
+    probes = [Probe(views, pictures.samples, fold.train, head, seed=seed, often=often) for head, views in experts]
+    found = {}
+    for tier in ("", *(tiers(run) if fold.name == "validation" else ())):
+        scores = [
+            probe.pooled(views, judged, tier or head.judged, head.pooling)
+            for probe, (head, views) in zip(probes, experts, strict=True)
+        ]
+        found[tier] = pictures.fake[judged], np.mean(scores, axis=0), pictures.groups[judged]
+    return found
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

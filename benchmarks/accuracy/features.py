@@ -1,8 +1,9 @@
-"""Statistics of the frozen blocks of CLIP ViT-B/16 for many windows, on disk: probes then take seconds.
+"""Features of many windows, on disk: probes then take seconds.
 
-A window has, after each block, the class token and the mean and deviation of the patch tokens: float16 [blocks, 3,
-width]. A store is a folder with one `.npy` and one `.json` a part (pictures of one list in one view); extraction
-continues where it was stopped, and a part of other pictures or another view is refused.
+For most views a window has, after each block of frozen CLIP ViT-B/16, the class token and the mean and deviation of
+the patch tokens: float16 [blocks, 3, width]. For a view of `EXTRACTORS` it has what is named there. A store is a folder
+with one `.npy` and one `.json` a part (pictures of one list in one view); extraction continues where it was stopped,
+and a part of other pictures or another view is refused.
 
     python benchmarks/accuracy/features.py --data-root DIR --store STORE [--splits train,validation] [--views plain,...]
 """
@@ -14,7 +15,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -22,104 +22,22 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
+from views import SIZE, residual, views
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample, digest, read_catalog
-from ganfingerprint.config import AugmentConfig
-from ganfingerprint.evaluation.robustness import TIERS, Tier
-from ganfingerprint.network.backbones import build_backbone
+from ganfingerprint.network.backbones import Backbone, build_backbone
+from ganfingerprint.network.mbconv import MBConvNet
 from ganfingerprint.network.vit import ClipViT
-from ganfingerprint.training.augment import (
-    CenterWindow,
-    Compose,
-    JPEGCompression,
-    OneOf,
-    RandomWindow,
-    Step,
-    WebPCompression,
-)
+from ganfingerprint.training.augment import CenterWindow
 from ganfingerprint.training.dataset import DeepfakeDataset
 from ganfingerprint.training.sampling import Draw
-from ganfingerprint.training.transforms import get_transforms
 
-SIZE = 224
 BLOCKS = tuple(range(1, 10))
 STATISTICS = ("class", "mean", "deviation")
 WIDTH = 768  # of a token
+PATCHES = 16  # of a window, in the view of that name
 CHUNK = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The picture as it arrives through a tier."""
-
-    tier: Tier
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        decoded = cv2.imdecode(np.frombuffer(self.tier.deliver(pixels), np.uint8), cv2.IMREAD_COLOR)
-        assert decoded is not None
-        return np.ascontiguousarray(decoded[:, :, ::-1], dtype=np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """What a picture lives through on the web: scaled or not, then one or two codecs."""
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        codec = OneOf((JPEGCompression((30, 95)), JPEGCompression((50, 95)), WebPCompression((50, 95))))
-        steps: list[Step] = [codec] if rng.random() < 0.5 else []
-        steps.append(RandomWindow(SIZE, resize_probability=0.7, scale=(0.45, 1.2)))
-        steps.append(codec)
-        return Compose(steps)(pixels, rng)
-
-
-@dataclass(frozen=True, slots=True)
-class Magnified:
-    """The centre of half the side, twice as large: what lies in one patch of the network is a quarter as much."""
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        centre = CenterWindow(SIZE // 2)(pixels, rng)
-        return np.asarray(cv2.resize(centre, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Shuffled:
-    """The patches of the network in random order: each keeps its texture, and what the picture shows is gone."""
-
-    patch: int = 16
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        window, side, count = CenterWindow(SIZE)(pixels, rng), self.patch, SIZE // self.patch
-        patches = window.reshape(count, side, count, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
-        turned = patches[rng.permutation(len(patches))].reshape(count, count, side, side, 3)
-        return np.ascontiguousarray(turned.transpose(0, 2, 1, 3, 4).reshape(SIZE, SIZE, 3))
-
-
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """What a blur of sigma 1.5 takes away, five times as strong, on grey."""
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        window = CenterWindow(SIZE)(pixels, rng).astype(np.float32)
-        residual = np.asarray(window - cv2.GaussianBlur(window, (0, 0), 1.5))
-        return np.asarray(np.clip(127.5 + 5 * residual, 0, 255), np.uint8)
-
-
-def views() -> dict[str, Step]:
-    """The versions of a picture that there are, by name."""
-    gentle = AugmentConfig(strength=0.6, resize=0.5, scale_low=0.5, jpeg=0.6, erase=0.1, affine=0.0)
-    return {
-        "plain": CenterWindow(SIZE),
-        "augment1": get_transforms("train", size=SIZE, augment=gentle),
-        "augment2": get_transforms("train", size=SIZE, augment=gentle),
-        "chain1": Chain(),
-        "chain2": Chain(),
-        **{name: Compose((Delivered(tier), CenterWindow(SIZE))) for name, tier in TIERS.items()},
-        "small": CenterWindow(SIZE // 2),
-        "magnified": Magnified(),
-        "shuffled": Shuffled(),
-        "residual": Residual(),
-    }
 
 
 def main() -> None:
@@ -133,32 +51,112 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
-    catalog, network = read_catalog(args.data_root), Extractor()
+    catalog = read_catalog(args.data_root)
     for view in args.views.split(","):
+        network = EXTRACTORS.get(view, Statistics)()
         for split in args.splits.split(","):
             part = f"{args.prefix}{split}-{view}"
             extract(args.store / part, catalog.split(split), view, network, root=catalog.root)
 
 
-Network = Callable[[np.ndarray], np.ndarray]  # windows uint8 [n, s, s, 3] → float16 [n, blocks, 3, width]
+Network = Callable[[np.ndarray], np.ndarray]  # windows uint8 [n, s, s, 3] → float16 [n, ...]
 
 
-class Extractor:
-    """Windows uint8 [n, s, s, 3] → float16 [n, blocks, 3, width]."""
+def with_weights(name: str, taps: tuple[int, ...]) -> Backbone:
+    """A frozen backbone that is not random."""
+    backbone = build_backbone(name, taps=taps).eval()
+    if backbone.weights_origin == "random":
+        raise SystemExit(f"the weights of {name} are not here: make backbones")
+    return backbone
+
+
+def normalised(pixels: np.ndarray, backbone: Backbone) -> Tensor:
+    """Windows uint8 [n, s, s, 3] as the backbone expects them, [n, 3, s, s]."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (backbone.mean, backbone.std))
+    return (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
+
+
+class Statistics:
+    """CLIP: windows uint8 [n, s, s, 3] → float16 [n, blocks, 3, width]."""
 
     def __init__(self) -> None:
-        backbone = build_backbone("clip-vit-b16", taps=(1, 2, BLOCKS[-1])).eval()
-        if not isinstance(backbone, ClipViT) or backbone.weights_origin == "random":
-            raise SystemExit("the weights of clip-vit-b16 are not here: make backbones")
-        self.backbone = backbone
-        self.mean = torch.tensor(backbone.mean).view(1, 3, 1, 1)
-        self.std = torch.tensor(backbone.std).view(1, 3, 1, 1)
+        self.backbone = with_weights("clip-vit-b16", (1, 2, BLOCKS[-1]))
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        x = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - self.mean) / self.std
+        return torch.stack([statistics(each) for each in self.tokens(pixels, BLOCKS)], dim=1).half().numpy()
+
+    def tokens(self, pixels: np.ndarray, blocks: tuple[int, ...]) -> list[Tensor]:
+        """Tokens [n, 1+p, c] after each of the blocks."""
+        assert isinstance(self.backbone, ClipViT)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            tokens = self.backbone.tokens(x, after=BLOCKS)
-        return torch.stack([statistics(each.float()) for each in tokens], dim=1).half().numpy()
+            return [each.float() for each in self.backbone.tokens(normalised(pixels, self.backbone), after=blocks)]
+
+
+class Patches(Statistics):
+    """Single patch tokens of CLIP after blocks 5, 7 and 9, at the same random places: [n, PATCHES, 3 * width]."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        tokens = torch.cat([each[:, 1:] for each in self.tokens(pixels, (5, 7, 9))], dim=2)  # [n, p, 3c]
+        rng = np.random.default_rng(int(pixels[:, ::16, ::16].sum()))
+        places = np.stack([rng.permutation(tokens.shape[1])[:PATCHES] for _ in tokens])
+        return tokens[torch.arange(len(tokens))[:, None], torch.from_numpy(places)].half().numpy()
+
+
+class EarlyStages:
+    """Mean and deviation of the first three stages of EfficientNet-Lite0, at half the picture's scale or at its own."""
+
+    def __init__(self, stride: int) -> None:
+        backbone = with_weights("efficientnet-lite0", (1, 2, 3))
+        assert isinstance(backbone, MBConvNet)
+        self.backbone = backbone
+        if stride == 1:
+            unstrided(backbone)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            maps = self.backbone(normalised(pixels, self.backbone))[:3]
+        parts = [part for each in maps for part in (each.mean(dim=(2, 3)), each.std(dim=(2, 3)))]
+        return torch.cat(parts, dim=1).half().numpy()
+
+
+def unstrided(backbone: MBConvNet) -> None:
+    """Take the stride of the first convolution away."""
+    backbone.stem.conv.stride, backbone.stem.conv.padding = (1, 1), (1, 1)
+    backbone.stem.explicit = False
+
+
+class CoOccurrences:
+    """How often four neighbours of a residual, in steps of -2 to 2, meet in a row: square roots of shares [n, 2500].
+
+    Down and across together, of luma and of red less green, on steps of one grey level and of the residual's own
+    deviation (Fridrich and Kodovsky, 2012; Cozzolino et al., 2014).
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return np.stack([self._one(residual(window, self.kind)) for window in pixels]).astype(np.float16)
+
+    def _one(self, x: np.ndarray) -> np.ndarray:
+        found = []
+        for plane in (x.mean(axis=2), x[:, :, 0] - x[:, :, 1]):
+            for step in (1.0, float(plane.std()) + 0.1):
+                levels = np.clip(np.rint(plane / step), -2, 2).astype(np.int64) + 2
+                rows = levels[:, :-3] * 125 + levels[:, 1:-2] * 25 + levels[:, 2:-1] * 5 + levels[:, 3:]
+                columns = levels[:-3] * 125 + levels[1:-2] * 25 + levels[2:-1] * 5 + levels[3:]
+                counts = np.bincount(rows.ravel(), minlength=625) + np.bincount(columns.ravel(), minlength=625)
+                found.append(np.sqrt(counts / counts.sum()))
+        return np.concatenate(found)
+
+
+EXTRACTORS: dict[str, Callable[[], Network]] = {  # views of the centre window that are not of CLIP's statistics
+    "patches": Patches,
+    "lite0-early": lambda: EarlyStages(stride=2),
+    "lite0-early-unstrided": lambda: EarlyStages(stride=1),
+    "co-occurrences": lambda: CoOccurrences("blur"),
+    "co-occurrences-median": lambda: CoOccurrences("median"),
+}
 
 
 def statistics(tokens: Tensor) -> Tensor:
@@ -175,18 +173,23 @@ class Store:
 
     def has(self, part: str) -> bool:
         """Whether anything of a part is there."""
-        return (self.folder / f"{part}.json").is_file()
+        return (self.folder / f"{part.partition('.')[0]}.json").is_file()
 
     def load(self, part: str, blocks: Sequence[int], statistics: Sequence[str]) -> Tensor:
         """The chosen blocks' statistics of every picture of a part, float16 [n, blocks * statistics * width].
 
+        Of a part that holds something else, all of it [n, d]; `<part>.<k>` is the k-th patch of a part of patches.
+
         Raises:
             FileNotFoundError: the part was not extracted, or not to its end.
         """
+        part, _, place = part.partition(".")
         array = np.load(self.folder / f"{part}.npy", mmap_mode="r")
         noted = json.loads((self.folder / f"{part}.json").read_text(encoding="utf-8"))
         if noted["rows"] != len(array):
             raise FileNotFoundError(f"{part}: {noted['rows']} of {len(array)} rows are there; extract the rest first")
+        if array.ndim < 4:
+            return torch.from_numpy(np.array(array[:, int(place)] if place else array))  # a copy, to be written to
         chosen = array[:, [BLOCKS.index(block) for block in blocks]]
         chosen = chosen[:, :, [STATISTICS.index(name) for name in statistics]]
         return torch.from_numpy(np.ascontiguousarray(chosen).reshape(len(array), -1))
@@ -195,7 +198,7 @@ class Store:
 def extract(part: Path, samples: Sequence[Sample], view: str, network: Network, *, root: Path, seed: int = 42) -> None:
     """Compute what `part` does not hold yet of `samples` in one view."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    names = list(views())
+    names = [*views(), *EXTRACTORS]
     content = hashlib.sha256(repr((digest(samples, root), view, BLOCKS, SIZE, seed)).encode()).hexdigest()
     noted, array = part.with_suffix(".json"), part.with_suffix(".npy")
     done = 0
@@ -206,13 +209,15 @@ def extract(part: Path, samples: Sequence[Sample], view: str, network: Network, 
         done = found["rows"]
     if done == len(samples):
         return
-    shape = (len(samples), len(BLOCKS), len(STATISTICS), WIDTH)
-    out = open_memmap(array, mode="r+" if done else "w+", dtype=np.float16, shape=None if done else shape)
-    dataset, begun = DeepfakeDataset(samples, views()[view], seed=seed), time.monotonic()
+    out = open_memmap(array, mode="r+") if done else None
+    dataset, begun = DeepfakeDataset(samples, views().get(view, CenterWindow(SIZE)), seed=seed), time.monotonic()
     for start in range(done, len(samples), CHUNK):
         rows = range(start, min(start + CHUNK, len(samples)))
         items = [dataset[Draw(row, (seed, 2_000_000 + names.index(view), row))] for row in rows]
-        out[rows.start : rows.stop] = network(np.stack([item.pixels for item in items]))
+        found = network(np.stack([item.pixels for item in items]))
+        if out is None:
+            out = open_memmap(array, mode="w+", dtype=np.float16, shape=(len(samples), *found.shape[1:]))
+        out[rows.start : rows.stop] = found
         if (start // CHUNK) % 10 == 9 or rows.stop == len(samples):
             out.flush()
             with replacing(noted) as beside:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ from ganfingerprint.network.backbones import Backbone
 from ganfingerprint.network.classifier import decide
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.loss import class_loss, detection_loss
-from ganfingerprint.training.sampling import sample_weights
+from ganfingerprint.training.sampling import find_partners, in_pairs, sample_weights
 from ganfingerprint.training.targets import class_targets, with_classes
 
+POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median, "max": np.max}
 LARGEST = 8.0  # deviations from the mean; a few channels of CLIP are far out
 
 
@@ -28,7 +29,9 @@ class ProbeConfig:
     blocks: tuple[int, ...] = (5, 7, 9)
     statistics: tuple[str, ...] = ("class", "mean", "deviation")
     views: tuple[str, ...] = ("plain",)  # learnt from; `a+b` are the features of two views of a picture side by side
-    judged: str = "plain"  # the view that is scored, and that standardises
+    judged: str = "plain"  # the view that is scored, and that standardises; `a,b`: windows whose scores are pooled
+    pooling: str = "mean"  # of several windows' scores, as `window.pooling`
+    pairs: bool = False  # an aligned fake brings its photograph into its batch, as `data.pairs` does
     head: str = "document"  # "shallow": one hidden layer of 256, dropout .3 on its inputs and .5 behind it
     hidden: int = 256  # of the shallow head
     targets: str = "two"  # as `optim.targets`; a shallow head can tell generators apart, and sources of photographs
@@ -74,6 +77,7 @@ class Probe:
         weights = weights * often[rows]
         for of_class in (self._fake.numpy(), ~self._fake.numpy()):
             weights[of_class] /= 2 * weights[of_class].sum()
+        self._partners = find_partners(chosen) if config.pairs else None
         views = [features[name][torch.from_numpy(rows)] for name in config.views]
         self.heads = [self._learn(views, weights, config, seed + 1000 * k) for k in range(config.heads)]
 
@@ -82,6 +86,11 @@ class Probe:
         with torch.inference_mode():
             found = torch.stack([self._decided(head(features.float())) for head in self.heads])
         return -found.mean(dim=0).numpy()
+
+    def pooled(self, views: Mapping[str, Tensor], rows: np.ndarray, judged: str, pooling: str) -> np.ndarray:
+        """How fake the pictures `rows` are by the windows `judged`, float32 [n]."""
+        chosen = torch.from_numpy(rows)
+        return POOLINGS[pooling](np.stack([self.scores(views[name][chosen]) for name in judged.split(",")]), axis=0)
 
     def _learn(self, views: list[Tensor], weights: np.ndarray, config: ProbeConfig, seed: int) -> nn.Module:
         rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -99,7 +108,10 @@ class Probe:
         edges = np.cumsum(weights) / weights.sum()
         for _ in range(steps):
             ticks = (np.arange(config.batch_size) + rng.random()) / config.batch_size
-            drawn = torch.from_numpy(np.minimum(np.searchsorted(edges, ticks), len(weights) - 1))
+            chosen = np.minimum(np.searchsorted(edges, ticks), len(weights) - 1)
+            if self._partners is not None:
+                chosen, _ = in_pairs(chosen, self._partners, rng)
+            drawn = torch.from_numpy(chosen)
             with torch.autocast("cpu", torch.bfloat16):
                 found = head(views[int(rng.integers(len(views)))][drawn])
             loss = self._loss(found, drawn, config.label_smoothing)

@@ -97,7 +97,7 @@ class BalancedSampler(Sampler[Draw]):
         rng.shuffle(chosen)
         places = np.arange(self.draws)
         if self.partners is not None:
-            chosen, places = _in_pairs(chosen, self.partners, rng)
+            chosen, places = in_pairs(chosen, self.partners, rng)
         for index, place in zip(chosen[self.skip :], places[self.skip :], strict=True):
             yield Draw(int(index), (self.seed, self.epoch, int(place)))
 
@@ -105,7 +105,7 @@ class BalancedSampler(Sampler[Draw]):
         return self.draws - self.skip
 
 
-def _in_pairs(chosen: Int64Array, partners: Partners, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
+def in_pairs(chosen: Int64Array, partners: Partners, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
     """The draws [n] two by two, a fake and a photograph, and the place [n] that each takes its seed from.
 
     Aligned fakes bring their photograph; as many other photographs stay away, so that classes stay alike.

@@ -15,6 +15,7 @@ import probe
 import protocol
 import pytest
 import torch
+import views
 from PIL import Image as PilImage
 
 from ganfingerprint.catalog import Sample
@@ -154,8 +155,8 @@ class DrawnFeatures:
 def store(tmp_path: Path, data_root: Path) -> Path:
     folder = tmp_path / "store"
     catalog = features.read_catalog(data_root)
-    for split, views in (("train", ("plain",)), ("validation", ("plain", "web"))):
-        for view in views:
+    for split, shown in (("train", ("plain",)), ("validation", ("plain", "web"))):
+        for view in shown:
             chosen = catalog.split(split)
             features.extract(folder / f"{split}-{view}", chosen, view, DrawnFeatures(), root=data_root)
             array = np.load(folder / f"{split}-{view}.npy", mmap_mode="r+")
@@ -188,19 +189,22 @@ def test_extraction_goes_on_where_it_was_and_refuses_other_pictures(
         features.extract(part, turned, "plain", counted, root=data_root)
 
 
-@pytest.mark.parametrize("name", list(features.views()))
+@pytest.mark.parametrize("name", list(views.views()))
 def test_every_view_is_one_window_and_the_same_each_time(name: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (256, 240, 3), dtype=np.uint8)
-    first, again = (features.views()[name](pixels, np.random.default_rng(5)) for _ in range(2))
-    side = features.SIZE // 2 if name == "small" else features.SIZE
+    first, again = (views.views()[name](pixels, np.random.default_rng(5)) for _ in range(2))
+    digits = name.lstrip("abcdefghijklmnopqrstuvwxyz")
+    side = (
+        int(digits) if name.startswith(("side", "textured")) else 112 if name.startswith(("small", "quarter")) else 224
+    )
     assert first.shape == (side, side, 3)
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
 
 
 def test_a_shuffled_window_has_the_same_patches_in_another_order() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (features.SIZE, features.SIZE, 3), dtype=np.uint8)
-    found = features.Shuffled()(pixels, np.random.default_rng(1))
+    pixels = np.random.default_rng(0).integers(0, 256, (views.SIZE, views.SIZE, 3), dtype=np.uint8)
+    found = views.Shuffled()(pixels, np.random.default_rng(1))
     assert not np.array_equal(found, pixels)
 
     def patches(window: np.ndarray) -> list[bytes]:
@@ -256,6 +260,75 @@ def test_two_views_side_by_side_are_judged_together(run_experiments: RunExperime
     )
     assert row["validation_auc"] > 0.9
     assert "validation_web_auc" not in row
+
+
+@pytest.fixture
+def parted_store(store: Path) -> Path:
+    """The store with a second view that knows nothing, and a part of patches of which the second knows the class."""
+    rng = np.random.default_rng(3)
+    for split in ("train", "validation"):
+        plain = np.load(store / f"{split}-plain.npy")
+        noise = rng.standard_normal((len(plain), 40)).astype(np.float16)
+        patches = np.stack([rng.standard_normal((len(plain), SIGNAL)), plain[:, 4, 1, :SIGNAL]], axis=1)
+        for view, array in (("noise", noise), ("patches", patches.astype(np.float16))):
+            np.save(store / f"{split}-{view}.npy", array)
+            (store / f"{split}-{view}.json").write_text(json.dumps({"rows": len(array), "content": ""}))
+    return store
+
+
+@pytest.mark.usefixtures("parted_store")
+def test_windows_are_pooled_as_the_run_says(run_experiments: RunExperiments) -> None:
+    several = "seeds: [1], head: {views: [patches.0, patches.1], judged: 'patches.0,patches.1', epochs: 30}"
+    alone = "seeds: [1], head: {views: [patches.0, patches.1], judged: patches.0, epochs: 30}"
+    (both,) = run_experiments(RUNS.replace("seeds: [1]", several))
+    (one,) = run_experiments(RUNS.replace("seeds: [1]", alone))
+    assert both["validation_auc"] > 0.9 > 0.75 > one["validation_auc"]
+    assert "validation_web_auc" not in both
+
+
+@pytest.mark.usefixtures("parted_store")
+def test_a_second_expert_has_its_say(run_experiments: RunExperiments) -> None:
+    first = "seeds: [1], head: {views: [noise], judged: noise}"
+    (noise,) = run_experiments(RUNS.replace("seeds: [1]", first))
+    (two,) = run_experiments(RUNS.replace("seeds: [1]", f"{first}, second: {{}}"))
+    assert two["validation_auc"] > noise["validation_auc"] + 0.2
+
+
+def test_an_aligned_fake_brings_its_photograph_into_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [sample(f"p{i}", Label.REAL) for i in range(60)]
+    pictures += [sample(f"f{i}", Label.FAKE, generator="proxy:span", family="proxy", group=f"p{i}") for i in range(60)]
+    drawn: list[torch.Tensor] = []
+
+    def noted(self: probe.Probe, found: torch.Tensor, rows: torch.Tensor, smoothing: float) -> torch.Tensor:
+        drawn.append(rows)
+        return found.sum()
+
+    monkeypatch.setattr(probe.Probe, "_loss", noted)
+    values = {"plain": torch.zeros(120, 16, dtype=torch.bfloat16)}
+    config = probe.ProbeConfig(head="shallow", epochs=4, batch_size=20, pairs=True)
+    probe.Probe(values, pictures, np.ones(120, bool), config, seed=1, often=np.ones(120))
+    for rows in drawn:
+        fakes = {int(i) - 60 for i in rows if i >= 60}
+        assert fakes
+        assert fakes <= {int(i) for i in rows}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in views.RESIDUALS.values()])
+def test_a_residual_of_a_flat_picture_is_nothing(kind: str) -> None:
+    assert np.abs(views.residual(np.full((64, 64, 3), 90, np.uint8), kind)).max() < 1e-3
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert views.residual(noise, kind).shape == (64, 64, 3)
+    assert np.abs(views.residual(noise, kind)).mean() > 5
+
+
+def test_co_occurrences_are_shares_that_tell_textures_apart() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    smooth = np.repeat(np.repeat(noise[:, ::8, ::8], 8, axis=1), 8, axis=2)
+    found = features.CoOccurrences("blur")(np.concatenate([noise, smooth])).astype(np.float64)
+    assert found.shape == (4, 2500)
+    np.testing.assert_allclose((found**2).reshape(4, 4, 625).sum(axis=2), 1, atol=0.01)
+    assert np.abs(found[0] - found[1]).sum() < np.abs(found[0] - found[2]).sum() / 3
 
 
 def test_further_pictures_that_a_run_does_not_learn_from_need_no_features(
