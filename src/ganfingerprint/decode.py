@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -147,11 +147,16 @@ def find_images(path: Path, *, recursive: bool) -> list[Path]:
         FileMissingError: there is nothing at the path.
         UnreadableImageError: the folder cannot be listed.
     """
+    return sorted(iter_images(path, recursive=recursive))
+
+
+def iter_images(path: Path, *, recursive: bool) -> Iterator[Path]:
+    """The same one by one, folder by folder, sorted within each: nothing of a large tree is held but its folders."""
     if not os.path.lexists(path):
         raise FileMissingError(str(path), "there is no such file or folder")
     if not os.path.isdir(path):
-        return [path]
-    found: list[Path] = []
+        yield path
+        return
     seen: set[str] = set()
     folders, linked = [path], list[Path]()
     while folders or linked:  # links last, so that a folder inside the tree is listed by its own name
@@ -165,15 +170,14 @@ def find_images(path: Path, *, recursive: bool) -> list[Path]:
         except OSError as error:
             if folder == path:
                 raise UnreadableImageError(str(path), f"the folder cannot be listed ({error.strerror})") from error
-            found.append(folder)
+            yield folder
             continue
         for entry in entries:
             if os.path.isdir(entry):  # not Path.is_dir, which raises without permission
                 if recursive:
                     (linked if entry.is_symlink() else folders).append(entry)
             elif entry.suffix.lower() in IMAGE_SUFFIXES | FOREIGN_SUFFIXES:
-                found.append(entry)
-    return sorted(found)
+                yield entry
 
 
 def _name_of(source: str | Path | bytes | BinaryIO) -> str:

@@ -24,11 +24,53 @@ Source = str | Path | bytes | BinaryIO | Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A picture on its way to the engine: its windows, and what its answer will repeat."""
+
+    source: str
+    sha256: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    windows: Windows
+    seconds: float  # spent on it so far
+
+
+def prepare(source: Source, policy: WindowConfig, *, name: str | None = None) -> Prepared:
+    """Decode a picture and cut its windows: all that comes before the engine, and may happen in another process.
+
+    `name` is what the answer and errors call it.
+
+    Raises:
+        InputError: it cannot be read as a picture, or is too small to show a trace.
+    """
+    start = time.perf_counter()
+    image = source if isinstance(source, Image) else decode(source, name=name)
+    if min(image.width, image.height) < SMALLEST_SIDE:
+        said = f"the picture has {image.width} x {image.height} pixels; a side below {SMALLEST_SIDE} shows no trace"
+        raise ImageTooSmallError(image.source, said)
+    windows = cut_windows(image, policy)
+    # only the facts stay: the decoded picture itself may be a thousand times larger than its windows
+    return Prepared(
+        source=image.source,
+        sha256=image.sha256,
+        format=image.facts.format,
+        size_bytes=image.facts.size_bytes,
+        width=image.width,
+        height=image.height,
+        windows=windows,
+        seconds=time.perf_counter() - start,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
     """Says whether a picture was made by a generator. Holds nothing of a picture: one serves many threads."""
 
     engine: Engine
     card: Card
+    folder: Path | None = None  # that it was loaded from
     window: WindowConfig = field(init=False)  # these three are the card's, read once
     calibration: Calibration = field(init=False)
     detector_id: str = field(init=False)  # detectors of equal identity give equal answers
@@ -51,7 +93,8 @@ class Detector:
         """
         folder = shipped_detector() if path is None else Path(path)
         card = read_card(folder)
-        return cls(engine=load_engine(engine, folder, card, device=device, precision=precision), card=card)
+        loaded = load_engine(engine, folder, card, device=device, precision=precision)
+        return cls(engine=loaded, card=card, folder=folder)
 
     def predict(self, source: Source) -> Prediction:
         """Judge one picture: a path, the bytes of a file, a binary stream, or an `Image`.
@@ -59,7 +102,7 @@ class Detector:
         Raises:
             InputError: it cannot be read as a picture, or is too small to show a trace.
         """
-        return self._judge([self._prepare(source)])[0]
+        return self.judge([prepare(source, self.window)])[0]
 
     def predict_image(self, image: Image) -> Prediction:
         """Judge pixels that are already decoded."""
@@ -81,11 +124,11 @@ class Detector:
         return self._answers(sources, batch_size)
 
     def _answers(self, sources: Iterable[Source], batch_size: int) -> Iterator[Answer]:
-        waiting: list[_Prepared | Failure] = []
+        waiting: list[Prepared | Failure] = []
         windows = 0
         for source in sources:
             try:
-                prepared = self._prepare(source)
+                prepared = prepare(source, self.window)
             except InputError as problem:
                 waiting.append(Failure(source=problem.source, code=problem.code, error=problem.reason))
             else:
@@ -96,33 +139,18 @@ class Detector:
                 waiting, windows = [], 0
         yield from self._settle(waiting)
 
-    def _settle(self, waiting: Sequence[_Prepared | Failure]) -> Iterator[Answer]:
+    def _settle(self, waiting: Sequence[Prepared | Failure]) -> Iterator[Answer]:
         """The answers of what waits, in its order."""
-        judged = iter(self._judge([entry for entry in waiting if not isinstance(entry, Failure)]))
+        judged = iter(self.judge([entry for entry in waiting if not isinstance(entry, Failure)]))
         for entry in waiting:
             yield entry if isinstance(entry, Failure) else next(judged)
 
-    def _prepare(self, source: Source) -> _Prepared:
-        start = time.perf_counter()
-        image = source if isinstance(source, Image) else decode(source)
-        if min(image.width, image.height) < SMALLEST_SIDE:
-            said = f"the picture has {image.width} x {image.height} pixels; a side below {SMALLEST_SIDE} shows no trace"
-            raise ImageTooSmallError(image.source, said)
-        windows = cut_windows(image, self.window)
-        # only the facts stay: the decoded picture itself may be a thousand times larger than its windows
-        return _Prepared(
-            source=image.source,
-            sha256=image.sha256,
-            format=image.facts.format,
-            size_bytes=image.facts.size_bytes,
-            width=image.width,
-            height=image.height,
-            windows=windows,
-            seconds=time.perf_counter() - start,
-        )
+    def judge(self, pictures: Sequence[Prepared]) -> list[Prediction]:
+        """All windows of all pictures through the engine at once, then each picture's verdict on its own.
 
-    def _judge(self, pictures: Sequence[_Prepared]) -> list[Prediction]:
-        """All windows of all pictures through the engine at once, then each picture's verdict on its own."""
+        Raises:
+            DetectorError: the engine gave no number for a window.
+        """
         if not pictures:
             return []
         start = time.perf_counter()
@@ -138,7 +166,7 @@ class Detector:
             first = part.stop
         return predictions
 
-    def _verdict(self, picture: _Prepared, outputs: Outputs, seconds: float) -> Prediction:
+    def _verdict(self, picture: Prepared, outputs: Outputs, seconds: float) -> Prediction:
         scores = fake_scores(outputs.logits)  # [n]
         score = pool(scores, self.window.pooling)
         return Prediction(
@@ -158,17 +186,3 @@ class Detector:
             detector_id=self.detector_id,
             latency_ms=1000.0 * seconds,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Prepared:
-    """A picture on its way: its windows, and what its answer will repeat."""
-
-    source: str
-    sha256: str
-    format: str
-    size_bytes: int
-    width: int
-    height: int
-    windows: Windows
-    seconds: float  # spent on it so far

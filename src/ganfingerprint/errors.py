@@ -15,6 +15,8 @@ GanFingerprintError
 │   ├── DetectorMissingError    no_detector       there is no detector at that place
 │   ├── DetectorFormatError     detector_format   the folder is not a detector, or of a newer version
 │   └── DetectorDamagedError    detector_damaged  the weights do not have the hash in the card
+├── ScanError                   scan              the folder of a scan cannot be written to or gone on with
+├── ExportError                 export            an exported network does not answer as the original
 └── TrainingError               training          training cannot start, resume or go on
 """
 
@@ -56,11 +58,25 @@ class MissingExtraError(GanFingerprintError):
         self.package, self.extra = package, extra
 
 
+class ExportError(GanFingerprintError):
+    """A network that was exported does not answer as the original, or cannot be exported at all."""
+
+    code = "export"
+
+
+class ScanError(GanFingerprintError):
+    """The folder of a scan cannot be written to or gone on with, or a question to its table cannot be answered."""
+
+    code = "scan"
+
+
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
     "matplotlib": ("matplotlib", "train"),
     "ncnn": ("ncnn", "fakes"),
     "onnx": ("onnx", "backbones"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "onnxscript": ("onnxscript", "onnx"),
     "tensorboard": ("tensorboard", "train"),
     "torch": ("torch", "train"),
     "transformers": ("transformers", "train"),

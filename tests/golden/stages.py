@@ -69,7 +69,7 @@ def stages(detector: Detector, sample: str) -> dict[str, Any]:
 
 
 def all_stages() -> dict[str, Any]:
-    detector = Detector.from_pretrained(device="cpu")
+    detector = Detector.from_pretrained(engine="torch", device="cpu")
     return {"detector_id": detector.detector_id, **{sample: stages(detector, sample) for sample in SAMPLES}}
 
 

@@ -4,6 +4,7 @@ write_detector(folder, state, card)   whole folder at once, or not at all
 write_card(folder, card)              new calibration or figures, same weights
 read_card(folder) → Card              checked, cheap
 read_weights(folder, card) → arrays   hashes checked, stored forms opened
+read_graph(folder, card, name)        the same network for engines other than torch, on the same weight files
 shipped_detector() → folder           the one that rides in the package
 """
 
@@ -12,23 +13,47 @@ from ganfingerprint.artifact.folder import (
     CARD_NAME,
     SHARD_BYTES,
     read_card,
+    read_file,
+    read_stored,
     read_weights,
     shipped_detector,
     write_card,
     write_detector,
+    write_files,
+)
+from ganfingerprint.artifact.graph import (
+    ONNX,
+    OPENVINO,
+    OPENVINO_REST,
+    has_graph,
+    joined,
+    offsets,
+    read_graph,
+    weight_files,
 )
 from ganfingerprint.artifact.tensors import Int8Tensor
 
 __all__ = [
     "CARD_NAME",
     "FORMAT_VERSION",
+    "ONNX",
+    "OPENVINO",
+    "OPENVINO_REST",
     "SHARD_BYTES",
     "Card",
     "Int8Tensor",
     "WeightFile",
+    "has_graph",
+    "joined",
+    "offsets",
     "read_card",
+    "read_file",
+    "read_graph",
+    "read_stored",
     "read_weights",
     "shipped_detector",
+    "weight_files",
     "write_card",
     "write_detector",
+    "write_files",
 ]

@@ -57,6 +57,7 @@ class Card:
     licence: str = ""  # of the weights
     origin: str = ""  # where the backbone's first weights came from
     weights: tuple[WeightFile, ...] = ()
+    graphs: tuple[WeightFile, ...] = ()  # the same network for other engines, which give the same answers
 
     def replaced(self, **changes: Any) -> Card:
         """This card with other values in the named fields."""
@@ -131,10 +132,10 @@ def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _field(item: dataclasses.Field[Any], value: Any) -> Any:
-    """A card's field checked for its kind; text, whole number, mapping, or the list of weight files."""
-    if item.name == "weights":
+    """A card's field checked for its kind; text, whole number, mapping, or a list of files."""
+    if item.name in ("weights", "graphs"):
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            raise DetectorFormatError("weights must be a list of objects")
+            raise DetectorFormatError(f"{item.name} must be a list of objects")
         names = [known.name for known in _fields(WeightFile)]
         return tuple(WeightFile(**{name: entry.get(name) for name in names}) for entry in value)
     kind = {"int": int, "str": str}.get(str(item.type), dict)

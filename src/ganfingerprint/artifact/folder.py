@@ -19,6 +19,7 @@ from ganfingerprint.errors import DetectorDamagedError, DetectorError, DetectorF
 CARD_NAME = "card.json"
 SHARD_BYTES = 40_000_000
 
+_OURS = frozenset({".safetensors", ".xml", ".bin", ".onnx"})
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".pkl", ".pickle"})
 
 
@@ -45,20 +46,32 @@ def write_detector(
     Raises:
         DetectorError: the folder holds something else, or a tensor cannot be stored.
     """
+    contents = pack(stored_form(state), shard_bytes)
+    total = len(contents)
+    names = (
+        ["model.safetensors"]
+        if total == 1
+        else [f"model-{n:05d}-of-{total:05d}.safetensors" for n in range(1, total + 1)]
+    )
+    return write_files(folder, dict(zip(names, contents, strict=True)), {}, card)
+
+
+def write_files(folder: Path, weights: Mapping[str, bytes], graphs: Mapping[str, bytes], card: Card) -> Card:
+    """Write a detector of files that are there already, by name, as `write_detector` does.
+
+    Raises:
+        DetectorError: the folder holds something else.
+    """
     folder = folder.resolve()
     _refuse_foreign(folder)
-    contents = pack(stored_form(state), shard_bytes)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder, "new")
     beside.mkdir()
     try:
-        files = []
-        for number, content in enumerate(contents, start=1):
-            total = len(contents)
-            name = "model.safetensors" if total == 1 else f"model-{number:05d}-of-{total:05d}.safetensors"
+        for name, content in (*weights.items(), *graphs.items()):
             (beside / name).write_bytes(content)
-            files.append(WeightFile(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)))
-        written = _completed(card, tuple(files))
+        written = _completed(card, tuple(_entry(*item) for item in weights.items()))
+        written = written.replaced(graphs=tuple(_entry(*item) for item in graphs.items()))
         (beside / CARD_NAME).write_text(card_text(written), encoding="utf-8")
         _swap(beside, folder)
     finally:
@@ -102,20 +115,45 @@ def read_weights(folder: Path, card: Card) -> dict[str, Array]:
     Raises:
         DetectorDamagedError: a file is missing, or is not the one that the card describes; the message names it.
     """
+    return opened_form(read_stored(folder, card))
+
+
+def read_stored(folder: Path, card: Card) -> dict[str, Array]:
+    """The tensors in their stored forms, see `Int8Tensor.stored`; raises as `read_weights` does."""
+    graphs = [item.file for item in card.weights if not item.file.endswith(".safetensors")]
+    if graphs:
+        raise DetectorFormatError(f"{folder} was exported and holds no weights but those of its graph: {graphs[0]}")
     stored: dict[str, Array] = {}
     for item in card.weights:
         path = folder / item.file
+        content = read_file(folder, item)
         try:
-            tensors = unpack(_verified(path, item))
-        except OSError as problem:
-            raise DetectorDamagedError(f"{path} cannot be read: {problem.strerror}") from problem
+            tensors = unpack(content)
         except DetectorDamagedError as problem:
             raise DetectorDamagedError(f"{path}: {problem}") from problem
         twice = sorted(stored.keys() & tensors.keys())
         if twice:
             raise DetectorDamagedError(f"{path}: also holds {twice[0]}, which another file has")
         stored.update(tensors)
-    return opened_form(stored)
+    return stored
+
+
+def read_file(folder: Path, item: WeightFile) -> bytes:
+    """The bytes of one file, read once: what is checked is what is used.
+
+    Raises:
+        DetectorDamagedError: it is missing, or is not the one that the card describes.
+    """
+    path = folder / item.file
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise DetectorDamagedError(f"{path} cannot be read: {problem.strerror}") from problem
+    if len(content) != item.bytes:
+        raise DetectorDamagedError(f"{path}: has {len(content)} bytes, the card says {item.bytes}")
+    if hashlib.sha256(content).hexdigest() != item.sha256:
+        raise DetectorDamagedError(f"{path}: its sha256 is not the one in the card")
+    return content
 
 
 def shipped_detector(places: Iterable[Path] | None = None) -> Path:
@@ -140,14 +178,8 @@ def _shipped_places() -> list[Path]:
     return places
 
 
-def _verified(path: Path, item: WeightFile) -> bytes:
-    """The file's bytes, read once: what is checked is what is used."""
-    content = path.read_bytes()
-    if len(content) != item.bytes:
-        raise DetectorDamagedError(f"has {len(content)} bytes, the card says {item.bytes}")
-    if hashlib.sha256(content).hexdigest() != item.sha256:
-        raise DetectorDamagedError("its sha256 is not the one in the card")
-    return content
+def _entry(name: str, content: bytes) -> WeightFile:
+    return WeightFile(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def _completed(card: Card, files: tuple[WeightFile, ...]) -> Card:
@@ -193,7 +225,7 @@ def _swap(new: Path, folder: Path) -> None:
         new.rename(folder)
         return
     for entry in folder.iterdir():
-        if entry.name != CARD_NAME and not (entry.name.startswith("model") and entry.suffix == ".safetensors"):
+        if entry.name != CARD_NAME and not (entry.name.startswith("model") and entry.suffix in _OURS):
             copy = shutil.copytree if entry.is_dir() else shutil.copy2
             copy(entry, new / entry.name)
     old = _beside(folder, "old")

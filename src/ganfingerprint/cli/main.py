@@ -14,10 +14,13 @@ from typer.main import get_command
 from ganfingerprint import __version__
 from ganfingerprint.cli.evaluate import evaluate
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.export import export
 from ganfingerprint.cli.fakes import fakes
 from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
+from ganfingerprint.cli.results import results
+from ganfingerprint.cli.scan import scan
 from ganfingerprint.cli.train import train
 from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
 
@@ -31,9 +34,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict")(predict)
+app.command("scan")(scan)
+app.command("results")(results)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("info")(info)
+app.command("export")(export)
 app.command("fakes")(fakes)
 app.command("import-checkpoint")(import_checkpoint)
 

@@ -13,3 +13,6 @@ DetectorFolder = Annotated[
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="What computes the network.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="fp32: equal answers everywhere; bf16: faster where the processor has it.")
+]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
+import shutil
+import sys
 from pathlib import Path
 from typing import Protocol, cast
 
-from ganfingerprint.artifact import Card
+from ganfingerprint.artifact import ONNX, OPENVINO, Card, has_graph
 from ganfingerprint.errors import UsageError
 from ganfingerprint.types import Outputs, UInt8Array
 
@@ -42,6 +45,8 @@ class EngineBuilder(Protocol):
 # imported on use, so that a library is only needed by the engine that needs it
 ENGINES: dict[str, str] = {
     "torch": "ganfingerprint.engines.torch_engine:build",
+    "openvino": "ganfingerprint.engines.openvino_engine:build",
+    "onnx": "ganfingerprint.engines.onnx_engine:build",
     "fake": "ganfingerprint.engines.fake_engine:build",
 }
 
@@ -49,12 +54,14 @@ ENGINES: dict[str, str] = {
 def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", precision: str = "fp32") -> Engine:
     """The engine of that name on the detector in `folder`; `auto` picks the fastest that gives equal scores.
 
+    That is OpenVINO on a CPU, where the detector has a graph for it, and torch everywhere else.
+
     Raises:
         UsageError: no such engine, or it cannot have that device or precision.
         MissingExtraError: its library is not installed.
         DetectorError: the detector cannot be used.
     """
-    row = "torch" if name == "auto" else name
+    row = _fastest(card, device, precision) if name == "auto" else name
     if row not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
@@ -62,3 +69,23 @@ def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", pr
     module, _, function = ENGINES[row].partition(":")
     builder = cast(EngineBuilder, getattr(importlib.import_module(module), function))
     return builder(card, folder, device=device, precision=precision)
+
+
+def _fastest(card: Card, device: str, precision: str) -> str:
+    alone = [
+        row for name, row in ((OPENVINO, "openvino"), (ONNX, "onnx")) if name in {item.file for item in card.weights}
+    ]
+    if alone:  # exported: there is nothing else
+        return alone[0]
+    for_cpu = device == "cpu" or (device == "auto" and not (_is_here("torch") and _has_accelerator()))
+    usable = has_graph(card, OPENVINO) and precision in ("fp32", "bf16") and _is_here("openvino")
+    return "openvino" if for_cpu and usable else "torch"
+
+
+def _has_accelerator() -> bool:
+    """Whether torch may have a better device than the CPU; asked without importing it, which takes seconds."""
+    return sys.platform == "darwin" or Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _is_here(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

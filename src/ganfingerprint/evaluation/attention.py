@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from pathlib import Path
 
 from ganfingerprint.decode import decode
@@ -17,11 +18,12 @@ PICTURES = 4
 def draw_attention(judge: Detector, table: ScoreTable, root: Path, folder: Path) -> list[Path]:
     """Draw `attention-1.png` to at most `attention-4.png` in `folder`; those of an earlier evaluation go.
 
-    None where the engine has no layers to look into, or the network no attention.
+    None where the engine has no layers to look into, the network no attention, or torch is not installed.
     """
     for old in folder.glob("attention-*.png"):
         old.unlink()
-    if judge.engine.name != "torch":
+    network = judge.card.network_config
+    if not (network.attention or network.fingerprint_block) or find_spec("torch") is None:
         return []
     from ganfingerprint.explain.attention import visualize_attention_maps  # brings torch
     from ganfingerprint.explain.overlay import save_result

@@ -7,20 +7,24 @@ statistics the backbone's maps.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import torch
 from torch import nn
 
+from ganfingerprint.artifact import read_card
 from ganfingerprint.detector import Detector
+from ganfingerprint.engines import load_engine
 from ganfingerprint.engines.torch_engine import TorchEngine
-from ganfingerprint.errors import UsageError
+from ganfingerprint.errors import DetectorDamagedError, UsageError
 from ganfingerprint.explain.stitch import lay_on_picture
 from ganfingerprint.types import BoolArray, Float32Array, Image, Label, Prediction, UInt8Array, Verdict
 from ganfingerprint.windows import cut_windows
@@ -158,14 +162,14 @@ def generate_gradcam(
     """The heat map of one picture, from every window that its detector judges, on the picture's own pixels.
 
     Args:
-        detector: one that runs on the torch engine.
+        detector: one that runs on the torch engine, or was loaded from a folder.
         image: any picture that the detector can judge.
         label: the class to explain; left out, the class that the verdict names, and the side to which the evidence
             leans where the verdict is `uncertain`.
         prediction: the detector's answer for this picture where it is known already; saves a run.
 
     Raises:
-        UsageError: the detector runs on another engine.
+        UsageError: the detector runs on another engine, and was not loaded from a folder.
         InputError: the picture cannot be judged.
     """
     model = torch_model(detector)
@@ -200,18 +204,28 @@ def named_class(prediction: Prediction) -> Label:
 
 
 def torch_model(detector: Detector) -> Any:
-    """The network of a detector.
+    """The network of a detector; of one on another engine, the same network from the folder it was loaded from.
 
     Raises:
-        UsageError: the detector's engine has no layers to look into.
+        UsageError: the detector's engine has no layers to look into, and it was not loaded from a folder.
+        DetectorError: the folder is no longer as it was.
     """
-    engine = detector.engine
-    if not isinstance(engine, TorchEngine):
+    if isinstance(detector.engine, TorchEngine):
+        return detector.engine.model
+    if detector.folder is None or detector.engine.name == "fake":
         raise UsageError(
-            f"An explanation looks inside the network, which the engine '{engine.name}' cannot show. "
+            f"An explanation looks inside the network, which the engine '{detector.engine.name}' cannot show. "
             "Load the detector with engine='torch'."
         )
-    return engine.model
+    return _network_in(detector.folder.resolve(), detector.detector_id)
+
+
+@functools.lru_cache(maxsize=1)
+def _network_in(folder: Path, detector_id: str) -> Any:
+    card = read_card(folder)
+    if card.detector_id != detector_id:
+        raise DetectorDamagedError(f"{folder}: another detector is there than the one that was loaded from it")
+    return cast(TorchEngine, load_engine("torch", folder, card, device="cpu")).model
 
 
 @contextmanager

@@ -131,7 +131,8 @@ def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
 
     Equal to `adaptive_avg_pool2d`, whose gradient torch cannot compute deterministically on a GPU.
     """
-    height, width = x.shape[-2:]
+    height, width = int(x.shape[-2]), int(x.shape[-1])  # a trace would keep them open, for pooling that needs numbers
+    grid = int(grid[0]), int(grid[1])
     if (height, width) == grid:
         return x
     if height % grid[0] == 0 and width % grid[1] == 0:

@@ -14,7 +14,11 @@ import pytest
         (["train", "--data-root", "x"], "torch", "this command needs torch: pip install 'ganfingerprint[train]'"),
         (["train", "--data-root", "x"], "cv2", "needs opencv-python-headless: pip install 'ganfingerprint[train]'"),
         (["import-checkpoint", "a.pth", "out"], "torch", "needs torch: pip install 'ganfingerprint[train]'"),
-        (["predict", __file__], "torch", "the torch engine needs torch: pip install 'ganfingerprint[train]'"),
+        (
+            ["predict", __file__, "--engine", "torch"],
+            "torch",
+            "the torch engine needs torch: pip install 'ganfingerprint[train]'",
+        ),
     ],
 )
 def test_a_missing_package_is_one_sentence_with_its_pip_command(

@@ -1,0 +1,92 @@
+"""`ganfingerprint scan`: millions of files to a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName
+
+if TYPE_CHECKING:
+    from ganfingerprint.scan.run import Progress
+
+EVERY_S = 2.0  # between two lines of progress
+
+
+def scan(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Files, folders, globs, lists (.txt, .csv, .parquet), zip and tar files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the table.")],
+    detector: DetectorFolder = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode; 0 does it in this one.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows that are judged at once.")] = 16,
+    shard_size: Annotated[int, typer.Option(min=1, help="Rows a file of the table.")] = 1000,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+    precision: PrecisionName = "fp32",
+    dedup: Annotated[bool, typer.Option("--dedup/--no-dedup", help="Judge equal bytes once.")] = True,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run found.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Progress as lines of JSON on stderr.")] = False,
+) -> int:
+    """Judge everything that the inputs name, a row each, into a table.
+
+    The same command goes on where it stopped, killed or not. A file that
+    cannot be read is a row with its error. `ganfingerprint results DIR`
+    answers questions to the table, while it grows too.
+    """
+    from ganfingerprint.detector import Detector
+    from ganfingerprint.scan.run import ScanSettings
+    from ganfingerprint.scan.run import scan as run
+
+    judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
+    settings = ScanSettings(
+        recursive=recursive,
+        workers=workers,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        dedup=dedup,
+        restart=restart,
+    )
+    progress = run(judge, inputs, out, settings, report=_reporter(log_json=log_json))
+    sys.stderr.write(f"{_line(progress)}\n")
+    print(out)
+    return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
+
+
+def _reporter(*, log_json: bool) -> Callable[[Progress], None]:
+    """Shows how far the scan is, every few seconds: lines of JSON, one line that changes, or lines in a file."""
+    console = Console(stderr=True, highlight=False)
+    last = time.monotonic() - EVERY_S
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < EVERY_S:
+            return
+        last = time.monotonic()
+        if log_json:
+            facts = {name: getattr(progress, name) for name in ("earlier", "done", "failed", "fakes", "rate")}
+            sys.stderr.write(json.dumps({"event": "progress", **facts, "time": time.time()}) + os.linesep)
+        elif console.is_terminal:
+            console.print(_line(progress), end="\r", markup=False, soft_wrap=True)
+
+    return report
+
+
+def _line(progress: Progress) -> str:
+    before = f" ({progress.earlier} were there before)" if progress.earlier else ""
+    return (
+        f"{progress.done} files{before}, {progress.fakes} called fake, {progress.failed} failed, "
+        f"{progress.rate:.1f} files/s"
+    )

@@ -1,0 +1,62 @@
+"""The network in ONNX Runtime: for those whose systems speak ONNX, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ganfingerprint.artifact import ONNX, Card, read_graph
+from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
+from ganfingerprint.types import Outputs, UInt8Array
+
+try:
+    import onnxruntime
+except ModuleNotFoundError as absent:
+    raise MissingExtraError("onnxruntime", "onnx", "the onnx engine") from absent
+
+SUB_BATCH = 16  # windows at a time: bounds memory, whatever the caller sends
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxEngine:
+    """Runs an ONNX graph from pixels to logits and embeddings."""
+
+    name = "onnx"
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session = session
+        self._pixels = session.get_inputs()[0].name
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
+        if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
+            raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
+        parts = [
+            self.session.run(None, {self._pixels: np.ascontiguousarray(windows[start : start + SUB_BATCH])})
+            for start in range(0, len(windows), SUB_BATCH)
+        ]
+        logits, embeddings = (np.concatenate(of_parts).astype(np.float32) for of_parts in zip(*parts, strict=True))
+        return Outputs(logits=logits, embeddings=embeddings)
+
+
+def build(card: Card, folder: Path, *, device: str, precision: str) -> OnnxEngine:
+    """The engine of the detector in `folder`.
+
+    Raises:
+        DetectorError: it has no graph for this engine, or the file is damaged.
+        UsageError: no such device or precision.
+    """
+    if precision != "fp32":
+        raise UsageError(f"the onnx engine computes in fp32, not in '{precision}'")
+    wanted = _PROVIDERS.get("cpu" if device == "auto" else device)
+    if wanted not in onnxruntime.get_available_providers():
+        raise UsageError(f"the onnx engine has no device '{device}' here")
+    text, _ = read_graph(folder, card, ONNX)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; its warnings are about its own optimiser
+    try:
+        session = onnxruntime.InferenceSession(text, options, providers=[wanted])
+    except Exception as problem:  # its errors share no base class
+        raise DetectorFormatError(f"{folder / ONNX}: {problem}") from problem
+    return OnnxEngine(session)

@@ -1,0 +1,74 @@
+"""The network in OpenVINO: the fastest on a CPU, and without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganfingerprint.artifact import OPENVINO, OPENVINO_REST, Card, read_graph
+from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
+from ganfingerprint.types import Outputs, UInt8Array
+
+try:
+    import openvino
+except ModuleNotFoundError as absent:
+    raise MissingExtraError("openvino", "", "the openvino engine", command="pip install openvino") from absent
+
+SUB_BATCH = 16  # windows at a time: bounds memory, whatever the caller sends
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVINOEngine:
+    """Runs a graph from pixels to logits and embeddings, compiled for this machine's CPU."""
+
+    name = "openvino"
+
+    def __init__(
+        self, model: openvino.Model, *, precision: str = "fp32", threads: int = 0, buffer: object = None
+    ) -> None:
+        if precision not in _PRECISIONS:
+            raise UsageError(f"openvino has no precision '{precision}' (there are: {', '.join(_PRECISIONS)})")
+        self.precision = precision
+        self._buffer = buffer  # the compiled network still looks into the memory that its constants came from
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            # else activations become 8-bit integers wherever weights are stored so, and answers move by a tenth
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+            "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all threads
+        }
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        self.compiled = openvino.Core().compile_model(model, "CPU", options)
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
+        if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
+            raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
+        request = self.compiled.create_infer_request()  # one a call: threads may share the engine
+        logits, embeddings = [], []
+        for start in range(0, len(windows), SUB_BATCH):
+            found = request.infer([np.ascontiguousarray(windows[start : start + SUB_BATCH])])
+            logits.append(np.array(found[0], np.float32))
+            embeddings.append(np.array(found[1], np.float32))
+        return Outputs(logits=np.concatenate(logits), embeddings=np.concatenate(embeddings))
+
+
+def build(card: Card, folder: Path, *, device: str, precision: str) -> OpenVINOEngine:
+    """The engine of the detector in `folder`.
+
+    Raises:
+        DetectorError: it has no graph for this engine, or a file is damaged.
+        UsageError: no such device or precision.
+    """
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"the openvino engine runs on the CPU, not on '{device}'")
+    text, buffer = read_graph(folder, card, OPENVINO, OPENVINO_REST)
+    weights = openvino.Tensor(np.frombuffer(buffer, np.uint8), shared_memory=True)  # [bytes]
+    try:
+        model = openvino.Core().read_model(text, weights)
+    except RuntimeError as problem:
+        raise DetectorFormatError(f"{folder / OPENVINO}: {str(problem).splitlines()[-1]}") from problem
+    return OpenVINOEngine(model, precision=precision, buffer=weights)

@@ -1,0 +1,128 @@
+"""The network as an OpenVINO graph: pixels in, logits and embeddings out.
+
+Where the graph lies beside the detector's own weights it refers to them (`artifact.graph`): a constant that a weight
+file holds byte for byte is not written again, and a tensor that is stored in 8 or 16 bits is opened inside the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino
+import torch
+from openvino import opset14 as ops
+
+from ganfingerprint.artifact import Card, joined, offsets, read_stored, weight_files
+from ganfingerprint.artifact.tensors import Array
+from ganfingerprint.export.traced import Traced
+from ganfingerprint.network.fingerprint_net import FingerprintNet
+
+SMALLEST = 64  # bytes; shorter constants are written again, they are no matter
+
+
+def openvino_graph(model: FingerprintNet, side: int) -> openvino.Model:
+    """The graph of a network in evaluation mode for windows uint8 [n, side, side, 3], any n."""
+    # The converter reports its use to its makers over the network; without this package it has a stub that does not.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, of shapes that are fixed here
+        # by torch.jit: of the graphs that torch.export makes OpenVINO does not know the FFT
+        graph = openvino.convert_model(
+            Traced(model),
+            example_input=torch.zeros(2, side, side, 3, dtype=torch.uint8),
+            input=[openvino.PartialShape([-1, side, side, 3])],
+        )
+    graph.inputs[0].get_tensor().set_names({"pixels"})
+    for output, name in zip(graph.outputs, ("logits", "embeddings"), strict=True):
+        output.get_tensor().set_names({name})
+    return graph
+
+
+def shared_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes, bytes]:
+    """The graph as XML and the rest of its buffer, beside the weight files of the detector in `folder`."""
+    _open_inside(graph, read_stored(folder, card))
+    text, constants = _serialised(graph)
+    parts = list(weight_files(folder, card).values())
+    places = _places(joined(parts), parts)
+    *_, base = offsets([*parts, b""])
+    rest = bytearray()
+    tree = ElementTree.fromstring(text)
+    for data in tree.iter("data"):
+        if "offset" not in data.attrib:
+            continue
+        start, size = int(data.attrib["offset"]), int(data.attrib["size"])
+        chunk = constants[start : start + size]
+        place = places.get(hashlib.sha256(chunk).digest()) if size >= SMALLEST else None
+        if place is None:
+            rest += bytes(-len(rest) % 64)
+            place = base + len(rest)
+            rest += chunk
+        data.set("offset", str(place))
+    return ElementTree.tostring(tree, encoding="utf-8"), bytes(rest)
+
+
+def whole_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes, bytes]:
+    """The graph as XML and all its constants, in the detector's stored forms: a pair that OpenVINO reads by itself."""
+    _open_inside(graph, read_stored(folder, card))
+    return _serialised(graph)
+
+
+def _open_inside(graph: openvino.Model, stored: Mapping[str, Array]) -> None:
+    """Put stored forms of 8 and 16 bits in the place of the float32 constants that they open to."""
+    for node in graph.get_ops():
+        name = node.get_friendly_name().removeprefix("self.network.")
+        if node.get_type_name() != "Constant":
+            continue
+        opened = _opened(name, stored)
+        if opened is None or not np.array_equal(opened[1], node.data):
+            continue  # folded into something else on the way
+        opened[0].set_friendly_name(node.get_friendly_name())
+        for reader in node.output(0).get_target_inputs():
+            reader.replace_source_output(opened[0].output(0))
+
+
+def _opened(name: str, stored: Mapping[str, Array]) -> tuple[openvino.Node, Array] | None:
+    """The nodes that open a stored tensor, and what comes out; None for one that is stored as it is."""
+    values, scale, zero = (stored.get(name + suffix) for suffix in ("::int8", "::scale", "::zero"))
+    if values is not None and scale is not None:
+        whole = ops.convert(ops.constant(values), np.float32)
+        numbers = values.astype(np.float32)
+        if zero is not None:
+            whole = ops.subtract(whole, ops.convert(ops.constant(zero), np.float32))
+            numbers -= zero.astype(np.float32)
+        return ops.multiply(whole, ops.constant(scale)), numbers * scale
+    half = stored.get(name)
+    if half is not None and half.dtype == np.float16:
+        return ops.convert(ops.constant(half), np.float32), half.astype(np.float32)
+    return None
+
+
+def _serialised(graph: openvino.Model) -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        text, constants = Path(folder) / "graph.xml", Path(folder) / "graph.bin"
+        openvino.serialize(graph, str(text), str(constants))
+        return text.read_bytes(), constants.read_bytes()
+
+
+def _places(buffer: bytearray, parts: list[bytes]) -> dict[bytes, int]:
+    """Where in the joined weight files each tensor's bytes begin, by their hash."""
+    found: dict[bytes, int] = {}
+    for start, part in zip(offsets(parts), parts, strict=True):
+        header = int.from_bytes(part[:8], "little")
+        for entry in _entries(part[8 : 8 + header]):
+            first, last = (start + 8 + header + end for end in entry)
+            found.setdefault(hashlib.sha256(memoryview(buffer)[first:last]).digest(), first)
+    return found
+
+
+def _entries(header: bytes) -> list[tuple[int, int]]:
+    """First and last byte of each tensor, from a safetensors header (which is JSON)."""
+    return [tuple(entry["data_offsets"]) for name, entry in json.loads(header).items() if name != "__metadata__"]

@@ -1,0 +1,9 @@
+"""Millions of files to a table: sources → decoders (processes) → engine → shards.
+
+sources.py    what there is to judge, one item at a time
+decoders.py   processes that decode and cut windows; a file that kills or stops one is a row
+writer.py     Parquet shards, each whole or not there, that a later run goes on from
+schema.py     the columns
+run.py        the road from the one to the other
+query.py      questions to the table, while it grows
+"""

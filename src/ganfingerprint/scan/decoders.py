@@ -1,0 +1,141 @@
+"""Processes that decode and cut windows. A file that kills one, or keeps it too long, is a failure and nothing more.
+
+Each process has at most `DEPTH` items at a time, so that nothing piles up where the engine is the slower one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from ganfingerprint.config import WindowConfig
+from ganfingerprint.detector import Prepared, prepare
+from ganfingerprint.errors import InputError
+from ganfingerprint.scan.sources import Item
+from ganfingerprint.types import Failure
+
+DEPTH = 2
+CRASHED, TOO_SLOW = "decoder_crashed", "timeout"
+Ready = tuple[Item, Prepared | Failure]
+
+
+def decoded(item: Item, policy: WindowConfig) -> Prepared | Failure:
+    """One item, or why not."""
+    if item.problem is not None:
+        return Failure(source=item.path, code=item.problem[0], error=item.problem[1])
+    try:
+        return prepare(item.read(), policy, name=item.path)
+    except InputError as problem:
+        return Failure(source=item.path, code=problem.code, error=problem.reason)
+
+
+def decode_here(items: Iterator[Item], policy: WindowConfig) -> Iterator[Ready]:
+    """The items one after the other, in this process."""
+    for item in items:
+        yield item, decoded(item, policy)
+
+
+def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, timeout_s: float) -> Iterator[Ready]:
+    """The items as they are ready, from `workers` processes, in no order."""
+    pool = [_Worker(policy) for _ in range(workers)]
+    again: deque[Item] = deque()  # that stood behind one which stopped its process
+    try:
+        exhausted = False
+        while True:
+            for worker in pool:
+                while not exhausted or again:
+                    item = again[0] if again else next(items, None)
+                    if item is None:
+                        exhausted = True
+                        break
+                    if again:
+                        again.popleft()
+                    if not worker.accepts(item):
+                        again.appendleft(item)
+                        break
+                    worker.send(item)
+            if exhausted and not again and not any(worker.waiting for worker in pool):
+                return
+            yield from _results(pool, policy, again, timeout_s)
+    finally:
+        for worker in pool:
+            worker.stop()
+
+
+def _results(pool: list[_Worker], policy: WindowConfig, again: deque[Item], timeout_s: float) -> Iterator[Ready]:
+    """What has become ready; processes that died or were too slow are replaced."""
+    busy = {worker.pipe: worker for worker in pool if worker.waiting}
+    for pipe in wait(list(busy), timeout=0.5):
+        worker = busy[pipe]  # type: ignore[index]
+        try:
+            yield worker.receive()
+        except (EOFError, OSError):
+            worker.process.join()
+            code = worker.process.exitcode
+            yield _replaced(pool, worker, policy, again, CRASHED, f"reading it ended the decoder (exit code {code})")
+    for worker in list(pool):
+        if worker.waiting and time.monotonic() - worker.since > timeout_s and not worker.pipe.poll():
+            yield _replaced(pool, worker, policy, again, TOO_SLOW, f"reading it took more than {timeout_s:g} seconds")
+
+
+def _replaced(
+    pool: list[_Worker], worker: _Worker, policy: WindowConfig, again: deque[Item], code: str, said: str
+) -> Ready:
+    culprit = worker.waiting.popleft()
+    again.extend(worker.waiting)
+    worker.stop()
+    pool[pool.index(worker)] = _Worker(policy)
+    return culprit, Failure(source=culprit.path, code=code, error=said)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A process, and the items that it has."""
+
+    policy: WindowConfig
+    pipe: Connection = field(init=False)
+    process: BaseProcess = field(init=False)
+    waiting: deque[Item] = field(init=False, default_factory=deque)
+    since: float = field(init=False, default=0.0)  # the first of them has been worked on
+
+    def __post_init__(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the engine's threads
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other, self.policy), daemon=True)
+        self.process.start()
+        other.close()
+
+    def accepts(self, item: Item) -> bool:
+        """Bytes go to an idle process alone: a busy one may be waiting for us to read, and we for it."""
+        return len(self.waiting) < (1 if item.payload is not None else DEPTH)
+
+    def send(self, item: Item) -> None:
+        if not self.waiting:
+            self.since = time.monotonic()
+        self.waiting.append(item)
+        with suppress(OSError):  # it has died: reading from it will say so
+            self.pipe.send(item)
+
+    def receive(self) -> Ready:
+        result: Prepared | Failure = self.pipe.recv()
+        self.since = time.monotonic()
+        return self.waiting.popleft(), result
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _serve(pipe: Connection, policy: WindowConfig) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(decoded(pipe.recv(), policy))

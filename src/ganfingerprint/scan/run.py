@@ -1,0 +1,177 @@
+"""A scan from its inputs to its table."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganfingerprint.detector import Detector, Prepared
+from ganfingerprint.errors import UsageError
+from ganfingerprint.scan.decoders import Ready, decode_apart, decode_here
+from ganfingerprint.scan.schema import ANSWERED, row_of, shown
+from ganfingerprint.scan.sources import Item, items
+from ganfingerprint.scan.writer import ShardWriter, key_of
+from ganfingerprint.types import Failure, Verdict
+
+TIMEOUT_S = 120.0  # for one file, read and decoded
+REMEMBERED = 200_000  # answers for equal bytes; the oldest are forgotten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSettings:
+    """How to scan; only `recursive` and `dedup` have a say in the table."""
+
+    recursive: bool = False
+    workers: int = 1  # processes that decode; 0 does it in this one
+    batch_size: int = 16  # windows that are judged at once
+    shard_size: int = 1000  # rows a file of the table
+    dedup: bool = True  # equal bytes are judged once
+    restart: bool = False
+    timeout_s: float = TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or min(self.batch_size, self.shard_size) < 1:
+            raise UsageError("a scan needs workers >= 0, batch_size >= 1 and shard_size >= 1")
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a scan is; given to `report` after every batch."""
+
+    earlier: int = 0  # rows of runs before this one
+    done: int = 0  # of this run, failures too
+    failed: int = 0
+    fakes: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def rate(self) -> float:
+        """Files a second in this run."""
+        return self.done / max(1e-9, time.monotonic() - self.started)
+
+
+Report = Callable[[Progress], None]
+
+
+def scan(
+    detector: Detector,
+    inputs: Sequence[str],
+    out: Path,
+    settings: ScanSettings | None = None,
+    *,
+    report: Report = lambda progress: None,
+) -> Progress:
+    """Judge everything that the inputs name, a row each, into the table in `out`; continues an earlier run.
+
+    Memory does not grow with the number of files but for some bytes each. Where it stops, killed or not, what was
+    written stays, and the same call goes on from there. With `workers` it starts processes: a script that calls it
+    needs Python's `if __name__ == "__main__":`.
+
+    Args:
+        detector: judges.
+        inputs: files, folders, globs, lists (.txt, .csv and .parquet with a column `path`), zip and tar archives.
+        out: folder of the table.
+        settings: how; None for the defaults.
+        report: called after every batch.
+
+    Raises:
+        ScanError: another scan writes to `out`, or it holds a table of another detector, of other inputs or settings.
+        UsageError: no inputs.
+    """
+    settings = ScanSettings() if settings is None else settings
+    deciding = {
+        "detector_id": detector.detector_id,
+        "precision": getattr(detector.engine, "precision", "fp32"),
+        "inputs": [os.path.abspath(text) for text in inputs],
+        "recursive": settings.recursive,
+        "dedup": settings.dedup,
+    }
+    with ShardWriter(out, deciding, shard_size=settings.shard_size, restart=settings.restart) as writer:
+        run = _Run(detector, settings, writer, report)
+        run.go(items(inputs, recursive=settings.recursive))
+        return run.progress
+
+
+class _Run:
+    """The state of one scan: what waits for the engine, and what is known already."""
+
+    def __init__(self, detector: Detector, settings: ScanSettings, writer: ShardWriter, report: Report) -> None:
+        self.detector, self.settings, self.writer, self.report = detector, settings, writer, report
+        self.progress = Progress()
+        self._seen: set[bytes] = set()  # keys of paths that have a row
+        self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()  # answers by sha256
+        self._waiting: list[tuple[str, Prepared]] = []
+        self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
+        self._windows = 0
+        for row in writer.earlier(["path", *ANSWERED, "verdict"]):
+            self._seen.add(key_of(row["path"]))
+            self.progress.earlier += 1
+            self._remember(row)
+
+    def go(self, found: Iterator[Item]) -> None:
+        settings = self.settings
+        fresh = self._fresh(found)
+        policy = self.detector.window
+        if settings.workers:
+            ready = decode_apart(fresh, policy, workers=settings.workers, timeout_s=settings.timeout_s)
+        else:
+            ready = decode_here(fresh, policy)
+        for entry in ready:
+            self._take(entry)
+            if self._windows >= settings.batch_size:
+                self._judge()
+        self._judge()
+
+    def _fresh(self, found: Iterator[Item]) -> Iterator[Item]:
+        """The items that have no row yet; one that is named twice comes once."""
+        for item in found:
+            key = key_of(item.path)
+            if key not in self._seen:
+                self._seen.add(key)
+                yield item
+
+    def _take(self, entry: Ready) -> None:
+        item, result = entry
+        if isinstance(result, Failure):
+            self._add(row_of(item.path, result))
+            return
+        if self.settings.dedup:
+            answer = self._known.get(bytes.fromhex(result.sha256))
+            if answer is not None:
+                self._add({"path": shown(item.path), **answer})
+                return
+            if result.sha256 in self._twins:
+                self._twins[result.sha256].append(item.path)
+                return
+            self._twins[result.sha256] = []
+        self._waiting.append((item.path, result))
+        self._windows += len(result.windows.pixels)
+
+    def _judge(self) -> None:
+        """All that waits."""
+        answers = self.detector.judge([prepared for _, prepared in self._waiting])
+        for (path, prepared), answer in zip(self._waiting, answers, strict=True):
+            row = row_of(path, answer)
+            self._add(row)
+            self._remember(row)
+            for twin in self._twins.get(prepared.sha256, ()):
+                self._add({**row, "path": shown(twin), "latency_ms": None})
+        self._waiting, self._twins, self._windows = [], {}, 0
+        self.report(self.progress)
+
+    def _remember(self, row: dict[str, Any]) -> None:
+        if self.settings.dedup and row.get("sha256"):
+            self._known[bytes.fromhex(row["sha256"])] = {name: row[name] for name in (*ANSWERED, "verdict")}
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def _add(self, row: dict[str, Any]) -> None:
+        self.writer.add(row)
+        self.progress.done += 1
+        self.progress.failed += row.get("error_code") is not None
+        self.progress.fakes += row.get("verdict") == Verdict.FAKE.value

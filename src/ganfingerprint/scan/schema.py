@@ -1,0 +1,52 @@
+"""The columns of a scan's table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from ganfingerprint.types import Answer, Failure
+
+VERSION = 1
+VERSION_KEY = b"ganfingerprint.scan.version"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),  # as the input names it
+        ("sha256", pa.string()),  # of the file's bytes; this and the following are null where it failed
+        ("size_bytes", pa.int64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("logit", pa.float64()),  # higher is more likely fake
+        ("prob_fake", pa.float64()),
+        ("log10_lr", pa.float64()),
+        ("verdict", pa.string()),
+        ("windows", pa.int32()),
+        ("latency_ms", pa.float32()),  # decoding, and its share of the engine's time; null for a copy of an answer
+        ("error_code", pa.string()),  # null where it was judged
+        ("error", pa.string()),
+    ],
+    metadata={VERSION_KEY: str(VERSION).encode()},
+)
+ANSWERED = ("sha256", "size_bytes", "format", "width", "height", "logit", "prob_fake", "log10_lr", "windows")
+
+
+def row_of(path: str, answer: Answer) -> dict[str, Any]:
+    """The row of one answer; columns that are not named are null."""
+    path = shown(path)
+    if isinstance(answer, Failure):
+        return {"path": path, "error_code": answer.code, "error": shown(answer.error)}
+    facts = {name: getattr(answer, name) for name in ANSWERED}
+    return {"path": path, **facts, "verdict": answer.verdict.value, "latency_ms": answer.latency_ms}
+
+
+def shown(text: str) -> str:
+    """Text that a table can hold: of a file name that is none the bytes are written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def table_of(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of the schema."""
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

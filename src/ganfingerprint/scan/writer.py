@@ -1,0 +1,128 @@
+"""The folder of a scan: shards that are whole or not there, what they were made with, and one writer at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import filelock
+import pyarrow.parquet as pq
+
+from ganfingerprint.atomic import replacing
+from ganfingerprint.errors import ScanError
+from ganfingerprint.scan.schema import SCHEMA, VERSION, shown, table_of
+
+SETTINGS = "scan.json"
+LOCK = ".lock"
+SHARDS = "part-*.parquet"
+FLUSH_S = 60.0  # a shard is written after this long, however short: no more than that is ever done again
+
+
+def key_of(path: str) -> bytes:
+    """Eight bytes for a path: a million of them are few enough to hold."""
+    return hashlib.blake2b(shown(path).encode(), digest_size=8).digest()
+
+
+class ShardWriter:
+    """Rows into `folder`, from where an earlier run of the same settings stopped. Use it in a `with`.
+
+    Args:
+        folder: absent, empty, or an earlier run's.
+        settings: what decides the answers; JSON values.
+        shard_size: rows a shard.
+        restart: throw away what is there.
+
+    Raises:
+        ScanError: another run writes there, the settings are not those of the earlier run, or it holds other things.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], *, shard_size: int, restart: bool = False) -> None:
+        self.folder, self.settings, self.shard_size = folder, settings, shard_size
+        self._rows: list[dict[str, Any]] = []
+        self._written = time.monotonic()
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = filelock.FileLock(folder / LOCK, timeout=0)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise ScanError(f"another scan is writing to {folder}; wait for it, or choose another folder") from None
+        try:
+            self._begin(restart)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what waits, whatever ended the run."""
+        try:
+            self.flush()
+        finally:
+            self._lock.release()
+
+    def earlier(self, columns: list[str]) -> Iterator[dict[str, Any]]:
+        """The rows that are there already, some of their columns."""
+        for path in sorted(self.folder.glob(SHARDS)):
+            yield from pq.read_table(path, columns=columns).to_pylist()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row, and write a shard when it is time."""
+        self._rows.append(row)
+        if len(self._rows) >= self.shard_size or time.monotonic() - self._written > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait as a shard."""
+        if self._rows:
+            with replacing(self.folder / f"part-{self._next:06d}.parquet") as beside:
+                pq.write_table(table_of(self._rows), beside, compression="zstd")
+            self._next += 1
+            self._rows = []
+        self._written = time.monotonic()
+
+    def _begin(self, restart: bool) -> None:
+        for left in self.folder.glob(".part-*.parquet"):  # of a run that was killed while it wrote
+            left.unlink()
+        noted = self.folder / SETTINGS
+        if restart:
+            noted.unlink(missing_ok=True)
+            for path in self.folder.glob(SHARDS):
+                path.unlink()
+        if noted.is_file():
+            found = json.loads(noted.read_text(encoding="utf-8"))
+            found_settings = found.get("settings", {})
+            other = sorted(name for name in self.settings if found_settings.get(name) != self.settings[name])
+            if found.get("version") != VERSION or other:
+                changes = "; ".join(
+                    f"{name}: {found_settings.get(name)} is now {self.settings[name]}" for name in other
+                )
+                raise ScanError(
+                    f"{self.folder} holds a scan of other settings ({changes or 'another version of the table'}); "
+                    "choose another folder, or begin anew with --restart"
+                )
+        else:
+            with replacing(noted) as beside:
+                text = json.dumps({"version": VERSION, "settings": self.settings}, indent=2)
+                beside.write_text(text + "\n", encoding="utf-8")
+        numbers = [int(path.stem.removeprefix("part-")) for path in self.folder.glob(SHARDS)]
+        self._next = max(numbers, default=-1) + 1
+        for path in self.folder.glob(SHARDS):
+            if not pq.read_schema(path).equals(SCHEMA):
+                raise ScanError(f"{path} has other columns than this version writes; begin anew with --restart")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / SETTINGS).is_file())):
+        strangers = [path for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else [folder]
+        if strangers:
+            raise ScanError(f"{folder} is there and is no scan's folder; it is left alone, choose another")

@@ -1,0 +1,117 @@
+"""Processes that decode: everything comes back, whatever a file does to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+from ganfingerprint.config import WindowConfig
+from ganfingerprint.detector import Prepared
+from ganfingerprint.scan import decoders
+from ganfingerprint.scan.decoders import decode_apart, decode_here
+from ganfingerprint.scan.sources import Item
+from ganfingerprint.types import Failure
+
+POLICY = WindowConfig(size=96)
+
+
+class Killer(Item):
+    """An item that ends the process which reads it."""
+
+    __slots__ = ()
+
+    def read(self) -> str:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+
+class Sleeper(Item):
+    """An item that never comes back."""
+
+    __slots__ = ()
+
+    def read(self) -> str:
+        time.sleep(600)
+        return ""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Item]:
+    found = []
+    for number in range(9):
+        path = tmp_path / f"{number}.png"
+        pixels = np.random.default_rng(number).integers(0, 256, (100, 120, 3), dtype=np.uint8)
+        PilImage.fromarray(pixels).save(path)
+        found.append(Item(path=str(path), file=str(path)))
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    return [*found, Item(path=str(tmp_path / "bad.png"), file=str(tmp_path / "bad.png"))]
+
+
+def by_path(ready: Iterator[tuple[Item, Prepared | Failure]]) -> dict[str, Prepared | Failure]:
+    found = list(ready)
+    assert len({item.path for item, _ in found}) == len(found)
+    return {item.path: result for item, result in found}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_other_processes_find_what_this_one_finds(pictures: list[Item], workers: int) -> None:
+    here = by_path(decode_here(iter(pictures), POLICY))
+    apart = by_path(decode_apart(iter(pictures), POLICY, workers=workers, timeout_s=60))
+    assert apart.keys() == here.keys() == {item.path for item in pictures}
+    for path, expected in here.items():
+        found = apart[path]
+        if isinstance(expected, Failure):
+            assert found == expected
+        else:
+            assert isinstance(found, Prepared)
+            assert found.sha256 == expected.sha256
+            np.testing.assert_array_equal(found.windows.pixels, expected.windows.pixels)
+
+
+def test_a_file_that_ends_its_decoder_is_one_failure(pictures: list[Item]) -> None:
+    there = [*pictures[:4], Killer(path="killer", file=""), *pictures[4:], Killer(path="another", file="")]
+    found = by_path(decode_apart(iter(there), POLICY, workers=2, timeout_s=60))
+    assert found.keys() == {item.path for item in there}
+    for name in ("killer", "another"):
+        failure = found[name]
+        assert isinstance(failure, Failure)
+        assert failure.code == decoders.CRASHED
+    assert sum(isinstance(result, Prepared) for result in found.values()) == 9
+
+
+def test_a_file_that_takes_too_long_is_one_failure(pictures: list[Item]) -> None:
+    there = [Sleeper(path="sleeper", file=""), *pictures]
+    found = by_path(decode_apart(iter(there), POLICY, workers=1, timeout_s=4))
+    failure = found["sleeper"]
+    assert isinstance(failure, Failure)
+    assert (failure.code, sum(isinstance(result, Prepared) for result in found.values())) == (decoders.TOO_SLOW, 9)
+
+
+def test_bytes_larger_than_a_pipe_holds_do_not_lock_both_ends(pictures: list[Item]) -> None:
+    content = Path(pictures[0].file).read_bytes()
+    assert len(content) > 30_000
+    there = [Item(path=f"{number}", file="", payload=content + bytes(10**6)) for number in range(12)]
+    found = by_path(decode_apart(iter(there), WindowConfig(size=512), workers=2, timeout_s=60))
+    assert sum(isinstance(result, Prepared) for result in found.values()) == 12
+
+
+def test_no_more_is_listed_than_the_processes_can_hold(pictures: list[Item]) -> None:
+    listed = 0
+
+    def counted() -> Iterator[Item]:
+        nonlocal listed
+        for item in pictures * 5:
+            listed += 1
+            yield item
+
+    ready = decode_apart(counted(), POLICY, workers=1, timeout_s=60)
+    next(ready)
+    assert listed <= 2 * decoders.DEPTH
+    ready.close()  # type: ignore[attr-defined]
