@@ -27,7 +27,10 @@ def main() -> None:
     args = parser.parse_args()
     rows = pq.read_table(args.results / "experiments.parquet").to_pylist()
     draw_runs(rows, args.results / "runs.png")
-    if curve := sorted((row for row in rows if row["question"] == "share"), key=lambda row: row["training_pictures"]):
+    if curve := sorted(
+        (row for row in rows if row["question"] == "share" or row["name"] == "base"),
+        key=lambda row: row["training_pictures"],
+    ):
         draw_curve(curve, args.results / "learning_curve.png")
 
 

@@ -7,6 +7,7 @@ GanFingerprintError
 ├── DataError                   data              a data root that holds no usable pictures, a broken manifest
 ├── InputError                  (one picture; becomes a row, never a traceback)
 │   ├── FileMissingError        not_found
+│   ├── UnreachableError        unreachable       a store or a server does not give it
 │   ├── UnreadableImageError    unreadable_image  not an image, truncated, or a format we do not read
 │   ├── ImageTooLargeError      too_large         over the limit on bytes or pixels
 │   ├── ImageTooSmallError      too_small         too few pixels to say anything
@@ -72,6 +73,7 @@ class ScanError(GanFingerprintError):
 
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
+    "fsspec": ("fsspec", "cloud"),
     "matplotlib": ("matplotlib", "train"),
     "ncnn": ("ncnn", "fakes"),
     "onnx": ("onnx", "backbones"),
@@ -103,6 +105,12 @@ class FileMissingError(InputError):
     """There is no such file."""
 
     code = "not_found"
+
+
+class UnreachableError(InputError):
+    """A store or a server does not give the file; another time it may."""
+
+    code = "unreachable"
 
 
 class UnreadableImageError(InputError):

@@ -87,7 +87,7 @@ def scan(
     deciding = {
         "detector_id": detector.detector_id,
         "precision": getattr(detector.engine, "precision", "fp32"),
-        "inputs": [os.path.abspath(text) for text in inputs],
+        "inputs": [text if "://" in text else os.path.abspath(text) for text in inputs],
         "recursive": settings.recursive,
         "dedup": settings.dedup,
     }

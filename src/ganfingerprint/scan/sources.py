@@ -14,13 +14,21 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganfingerprint.decode import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, DecodeLimits, iter_images
-from ganfingerprint.errors import FileMissingError, ImageTooLargeError, InputError, UnreadableImageError, UsageError
+from ganfingerprint.errors import (
+    FileMissingError,
+    ImageTooLargeError,
+    InputError,
+    MissingExtraError,
+    UnreachableError,
+    UnreadableImageError,
+    UsageError,
+)
 
 LISTS = frozenset({".txt", ".csv", ".parquet"})
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -35,6 +43,7 @@ class Item:
     file: str  # that the bytes are in
     member: str | None = None  # of a zip archive
     span: tuple[int, int] | None = None  # offset and length in the file: a member of a tar archive
+    remote: bool = False  # the file is an address of fsspec
     payload: bytes | None = None  # the bytes themselves, where they could not be found again
     problem: tuple[str, str] | None = None  # code and sentence: there is nothing to read
 
@@ -46,6 +55,8 @@ class Item:
         """
         if self.payload is not None:
             return self.payload
+        if self.remote:
+            return _fetched(self.file)
         if self.member is not None:
             return _zip_member(self.file, self.member, self.path)
         if self.span is not None:
@@ -72,6 +83,9 @@ def items(inputs: Sequence[str], *, recursive: bool) -> Iterator[Item]:
 
 
 def _of_input(text: str, *, recursive: bool) -> Iterator[Item]:
+    if "://" in text:
+        yield from _remote(text, recursive=recursive)
+        return
     path = Path(text)
     if glob.has_magic(text) and not path.exists():
         found = False
@@ -88,6 +102,52 @@ def _of_input(text: str, *, recursive: bool) -> Iterator[Item]:
                 return
     for picture in iter_images(path, recursive=recursive):
         yield Item(path=str(picture), file=str(picture))
+
+
+def _remote(address: str, *, recursive: bool) -> Iterator[Item]:
+    """Files at an address that fsspec reads: one, those below a folder, or those that a glob matches."""
+    try:
+        system, place = _system(address)
+        if glob.has_magic(place):
+            found: Iterator[str] = iter(system.glob(place))
+        elif system.isdir(place):
+            walk = system.walk(place, maxdepth=None if recursive else 1)
+            found = (f"{folder}/{name}" for folder, _, names in walk for name in sorted(names) if _is_picture(name))
+        else:
+            found = iter([place])
+        for entry in found:
+            name = system.unstrip_protocol(entry)
+            yield Item(path=name, file=name, remote=True)
+    except (OSError, ValueError, KeyError) as problem:
+        raise UnreachableError(address, f"it cannot be listed ({problem})") from problem
+
+
+def _fetched(address: str) -> bytes:
+    """The bytes at an address; no more than the limit are ever taken."""
+    limit = DecodeLimits().max_bytes
+    try:
+        system, place = _system(address)
+        with system.open(place, "rb") as stream:
+            content: bytes = stream.read(limit + 1)
+    except FileNotFoundError as problem:
+        raise FileMissingError(address, "there is no such file") from problem
+    except Exception as problem:  # each store has errors of its own
+        raise UnreachableError(address, f"it cannot be fetched ({problem})") from problem
+    if len(content) > limit:
+        raise ImageTooLargeError(address, f"the file is over the limit of {limit / 2**20:g} MiB")
+    return content
+
+
+def _system(address: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ModuleNotFoundError as absent:
+        raise MissingExtraError("fsspec", "cloud", "an address") from absent
+    try:
+        system, place = fsspec.core.url_to_fs(address)
+    except ImportError as absent:  # the store's own package
+        raise MissingExtraError(str(absent), "cloud", f"the address {address}") from absent
+    return system, place
 
 
 def _listed(path: Path) -> Iterator[Item]:

@@ -170,3 +170,28 @@ def test_an_archive_that_is_cut_short_gives_what_it_has_and_says_so(tmp_path: Pa
     assert last.path == str(cut)
     assert last.problem is not None
     assert "to its end" in last.problem[1]
+
+
+def test_addresses_are_listed_and_fetched(tree: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    for name in ("b.png", "deep/a.png", "notes.md"):
+        memory.pipe(f"/bucket/{name}", picture())
+    assert [item.path for item in found("memory://bucket")] == ["memory:///bucket/b.png"]
+    assert len(found("memory://bucket", recursive=True)) == 2
+    assert [item.path for item in found("memory://bucket/deep/*.png")] == ["memory:///bucket/deep/a.png"]
+    (one,) = found("memory://bucket/deep/a.png")
+    assert one.read() == picture()
+    local = found(f"file://{tree}")
+    assert [Path(item.path).name for item in local] == ["a.PNG", "b.png"]
+    assert local[0].read() == picture()
+
+
+def test_what_a_store_does_not_give_is_a_failure() -> None:
+    pytest.importorskip("fsspec")
+    (absent,) = found("memory://nowhere/a.png")
+    with pytest.raises(InputError) as raised:
+        absent.read()
+    assert raised.value.code == "not_found"
+    (unknown,) = found("nonsense://a/b.png")
+    assert unknown.problem is not None
+    assert unknown.problem[0] == "unreachable"
