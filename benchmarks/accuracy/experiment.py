@@ -210,7 +210,7 @@ def row_of(run: Run, pictures: Pictures) -> dict[str, Any]:
         "families_interval": str(bootstrap_mean([parts[name] for name in family_names()], auc, seed=run.seeds[0])),
         **{name: round(value, 4) for name, value in means.items()},
         "training_pictures": int(full.sum()),
-        "windows_seen": run.head.epochs * int(full.sum()) * len(run.head.views),
+        "windows_seen": sum(head.epochs * int(full.sum()) * len(head.views) for head in heads),
         "minutes": round((time.monotonic() - begun) / 60, 2),
         "settings": run.settings,
     }

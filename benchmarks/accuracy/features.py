@@ -173,7 +173,7 @@ class Store:
 
     def has(self, part: str) -> bool:
         """Whether anything of a part is there."""
-        return (self.folder / f"{part.partition('.')[0]}.json").is_file()
+        return (self.folder / f"{_placed(part)[0]}.json").is_file()
 
     def load(self, part: str, blocks: Sequence[int], statistics: Sequence[str]) -> Tensor:
         """The chosen blocks' statistics of every picture of a part, float16 [n, blocks * statistics * width].
@@ -183,7 +183,7 @@ class Store:
         Raises:
             FileNotFoundError: the part was not extracted, or not to its end.
         """
-        part, _, place = part.partition(".")
+        part, place = _placed(part)
         array = np.load(self.folder / f"{part}.npy", mmap_mode="r")
         noted = json.loads((self.folder / f"{part}.json").read_text(encoding="utf-8"))
         if noted["rows"] != len(array):
@@ -193,6 +193,12 @@ class Store:
         chosen = array[:, [BLOCKS.index(block) for block in blocks]]
         chosen = chosen[:, :, [STATISTICS.index(name) for name in statistics]]
         return torch.from_numpy(np.ascontiguousarray(chosen).reshape(len(array), -1))
+
+
+def _placed(part: str) -> tuple[str, str]:
+    """The name of a part, and the number of a patch in it where it ends with one."""
+    name, dot, place = part.rpartition(".")
+    return (name, place) if dot and place.isdigit() else (part, "")
 
 
 def extract(part: Path, samples: Sequence[Sample], view: str, network: Network, *, root: Path, seed: int = 42) -> None:

@@ -101,7 +101,9 @@ def learn(network: Network, samples: list[Sample], *, minutes: float, seed: int)
     steps = (RandomWindow(SIDE, resize_probability=0.3, scale=(0.6, 1.2)), HorizontalFlip())
     transform = Compose((*steps, Maybe(0.4, JPEGCompression((50, 95)))))
     dataset = DeepfakeDataset(samples, transform, seed=seed)
-    sampler = BalancedSampler(sample_weights(samples, proxy_weight=0.3), draws=len(samples) // BATCH * BATCH, seed=seed)
+    sampler = BalancedSampler(
+        sample_weights(samples, proxy_weight=0.3), draws=max(BATCH, len(samples) // BATCH * BATCH), seed=seed
+    )
     optimiser = torch.optim.AdamW(network.groups(), weight_decay=0.05)
     peaks = [group["lr"] for group in optimiser.param_groups]
     network.train()

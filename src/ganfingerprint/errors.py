@@ -11,6 +11,8 @@ GanFingerprintError
 │   ├── UnreadableImageError    unreadable_image  not an image, truncated, or a format we do not read
 │   ├── ImageTooLargeError      too_large         over the limit on bytes or pixels
 │   ├── ImageTooSmallError      too_small         too few pixels to say anything
+│   ├── DecoderCrashedError     decoder_crashed   reading it ended the process that read it
+│   ├── TooSlowError            timeout           reading it took too long
 │   └── UnchangedImageError     unchanged         a generator gives it back as it is: nothing to learn from
 ├── DetectorError
 │   ├── DetectorMissingError    no_detector       there is no detector at that place
@@ -129,6 +131,18 @@ class ImageTooSmallError(InputError):
     """The picture has too few pixels to carry a trace."""
 
     code = "too_small"
+
+
+class DecoderCrashedError(InputError):
+    """Reading it ended the process that read it."""
+
+    code = "decoder_crashed"
+
+
+class TooSlowError(InputError):
+    """Reading it took longer than is allowed."""
+
+    code = "timeout"
 
 
 class UnchangedImageError(InputError):

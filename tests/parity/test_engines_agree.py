@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -59,4 +60,13 @@ def test_an_engine_refuses_what_it_cannot_have(exported: Path, name: str, settin
 def test_openvino_in_half_precision_is_near(exported: Path) -> None:
     card, pixels = read_card(exported), windows()
     whole, half = (load_engine("openvino", exported, card, precision=name).run(pixels) for name in ("fp32", "bf16"))
-    assert np.abs(whole.logits - half.logits).max() < 0.3 * np.ptp(whole.logits)
+    assert 0 < np.abs(whole.logits - half.logits).max() < 0.3 * np.ptp(whole.logits)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_threads_may_share_an_engine(exported: Path, name: str) -> None:
+    engine, pixels = load_engine(name, exported, read_card(exported)), windows(12)
+    expected = engine.run(pixels).logits
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda _: engine.run(pixels).logits, range(8)):
+            np.testing.assert_allclose(found, expected, atol=1e-5)

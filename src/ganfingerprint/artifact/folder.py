@@ -19,7 +19,7 @@ from ganfingerprint.errors import DetectorDamagedError, DetectorError, DetectorF
 CARD_NAME = "card.json"
 SHARD_BYTES = 40_000_000
 
-_OURS = frozenset({".safetensors", ".xml", ".bin", ".onnx"})
+_OURS = (".safetensors", ".xml", ".bin", ".onnx", ".parity.json")
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".pkl", ".pickle"})
 
 
@@ -225,7 +225,7 @@ def _swap(new: Path, folder: Path) -> None:
         new.rename(folder)
         return
     for entry in folder.iterdir():
-        if entry.name != CARD_NAME and not (entry.name.startswith("model") and entry.suffix in _OURS):
+        if entry.name != CARD_NAME and not (entry.name.startswith("model") and entry.name.endswith(_OURS)):
             copy = shutil.copytree if entry.is_dir() else shutil.copy2
             copy(entry, new / entry.name)
     old = _beside(folder, "old")

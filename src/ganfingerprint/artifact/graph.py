@@ -55,11 +55,12 @@ def read_graph(folder: Path, card: Card, name: str, rest: str | None = None) -> 
     """
     graph, remainder = _find(card, name), _find(card, rest or name)
     if graph is None or remainder is None:
-        raise DetectorFormatError(f"{folder}: this detector has no {name}; `ganfingerprint export` makes it")
+        absent = name if graph is None else rest
+        raise DetectorFormatError(f"{folder}: this detector has no {absent}; `ganfingerprint export` makes it")
     text = read_file(folder, graph)
     if rest is None:
         return text, bytearray()
-    shared = [read_file(folder, item) for item in card.weights if item not in (graph, remainder)]
+    shared = [read_file(folder, item) for item in card.weights if item.file.endswith(".safetensors")]
     return text, joined([*shared, read_file(folder, remainder)])
 
 

@@ -29,14 +29,14 @@ def export(
     OUT holds the graph and its card alone. An export that changes a verdict
     is refused.
     """
-    from ganfingerprint.export.run import REPORT, export_detector
+    from ganfingerprint.export.run import export_detector, report_name
 
     source = shipped_detector() if detector is None else detector
     paths = [] if pictures is None else list_pictures([pictures], recursive=True, output_dir=out)
     parity = export_detector(source, out, target, pictures=paths)
     print(
         f"{parity.pictures} pictures keep their verdicts; the logits of {parity.windows} windows differ by at most "
-        f"{parity.largest_difference:.1e}, on average by {parity.mean_difference:.1e} ({out / REPORT})",
+        f"{parity.largest_difference:.1e}, on average by {parity.mean_difference:.1e} ({out / report_name(target)})",
         file=sys.stderr,
     )
     print(out)

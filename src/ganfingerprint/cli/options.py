@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+FAKE_ENGINE = "The engine 'fake' is arithmetic for tests: these verdicts mean nothing"
+
 DetectorFolder = Annotated[
     Path | None,
     typer.Option("--detector", metavar="PATH", help="Folder of a detector; without it the shipped one."),

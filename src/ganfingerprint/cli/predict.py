@@ -18,7 +18,7 @@ from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import true_label
 from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
+from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName
 from ganfingerprint.cli.tables import (
     Format,
     Row,
@@ -68,7 +68,7 @@ def predict(
 
     judge = Detector.from_pretrained(detector, engine=engine, device=device)
     if judge.engine.name == "fake":
-        print("The engine 'fake' is arithmetic for tests: these verdicts mean nothing", file=sys.stderr)
+        print(FAKE_ENGINE, file=sys.stderr)
     if output_dir is not None:
         output_dir.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -185,7 +185,7 @@ def _print(rows: list[Row], accuracy: Accuracy | None, judge: Detector, layout: 
     if layout is Format.TABLE:
         print_table(rows, console)
         console.print()
-    print_counts(rows, console)
+    print_counts([row.verdict for row in rows], console)
     if accuracy is not None:
         print_accuracy(accuracy, console)
 
@@ -210,7 +210,7 @@ def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_d
             "detector": _identity(judge),
             "listed": listed,  # more than `pictures` when the run was stopped
             "pictures": len(rows),
-            "verdicts": count_verdicts(rows),
+            "verdicts": count_verdicts([row.verdict for row in rows]),
             "accuracy": accuracy.to_mapping() if accuracy else None,
         }
         write_json(summary, stream)

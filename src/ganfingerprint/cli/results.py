@@ -64,10 +64,10 @@ def _print(table: Any) -> None:
     names = ("path", "sha256", "logit", "prob_fake", "log10_lr", "windows", "error_code", "error")
     rows = [
         Row(**{name: row[name] for name in names}, verdict=None if row["verdict"] is None else Verdict(row["verdict"]))
-        for row in table.to_pylist()
+        for row in table.slice(0, SHOWN).to_pylist()
     ]
-    print_table(rows[:SHOWN], console)
-    if len(rows) > SHOWN:
-        console.print(f"... and {len(rows) - SHOWN} more; --format csv gives them all", markup=False)
+    print_table(rows, console)
+    if table.num_rows > SHOWN:
+        console.print(f"... and {table.num_rows - SHOWN} more; --format csv gives them all", markup=False)
     console.print()
-    print_counts(rows, console)
+    print_counts(table.column("verdict").to_pylist(), console)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import typer
 from rich.console import Console
 
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName
+from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName, PrecisionName
 
 if TYPE_CHECKING:
     from ganfingerprint.scan.run import Progress
@@ -51,6 +50,8 @@ def scan(
     from ganfingerprint.scan.run import scan as run
 
     judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
+    if judge.engine.name == "fake":
+        print(FAKE_ENGINE, file=sys.stderr)
     settings = ScanSettings(
         recursive=recursive,
         workers=workers,
@@ -60,13 +61,13 @@ def scan(
         restart=restart,
     )
     progress = run(judge, inputs, out, settings, report=_reporter(log_json=log_json))
-    sys.stderr.write(f"{_line(progress)}\n")
+    sys.stderr.write(_event("done", progress) if log_json else f"{_line(progress)}\n")
     print(out)
-    return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
+    return ExitCode.SOME_FAILED if progress.failed + progress.earlier_failed else ExitCode.DONE
 
 
 def _reporter(*, log_json: bool) -> Callable[[Progress], None]:
-    """Shows how far the scan is, every few seconds: lines of JSON, one line that changes, or lines in a file."""
+    """Shows how far the scan is, every few seconds: lines of JSON, or on a terminal one line that changes."""
     console = Console(stderr=True, highlight=False)
     last = time.monotonic() - EVERY_S
 
@@ -76,12 +77,16 @@ def _reporter(*, log_json: bool) -> Callable[[Progress], None]:
             return
         last = time.monotonic()
         if log_json:
-            facts = {name: getattr(progress, name) for name in ("earlier", "done", "failed", "fakes", "rate")}
-            sys.stderr.write(json.dumps({"event": "progress", **facts, "time": time.time()}) + os.linesep)
+            sys.stderr.write(_event("progress", progress))
         elif console.is_terminal:
             console.print(_line(progress), end="\r", markup=False, soft_wrap=True)
 
     return report
+
+
+def _event(name: str, progress: Progress) -> str:
+    facts = ("earlier", "earlier_failed", "done", "failed", "fakes", "rate")
+    return json.dumps({"event": name, **{fact: getattr(progress, fact) for fact in facts}, "time": time.time()}) + "\n"
 
 
 def _line(progress: Progress) -> str:

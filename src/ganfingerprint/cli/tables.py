@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -101,17 +102,17 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
             console.print(f"{row.path}: {row.error} [{row.error_code}]", style="red", markup=False, soft_wrap=True)
 
 
-def print_counts(rows: Sequence[Row], console: Console) -> None:
-    """One line: how many pictures got which verdict."""
-    counts = ", ".join(f"{number} {name}" for name, number in count_verdicts(rows).items() if number)
-    noun = "picture" if len(rows) == 1 else "pictures"
-    console.print(f"{len(rows)} {noun}: {counts}", markup=False, soft_wrap=True)
+def print_counts(verdicts: Sequence[str | None], console: Console) -> None:
+    """One line: how many pictures got which verdict, or none."""
+    counts = ", ".join(f"{number} {name}" for name, number in count_verdicts(verdicts).items() if number)
+    noun = "picture" if len(verdicts) == 1 else "pictures"
+    console.print(f"{len(verdicts)} {noun}: {counts}", markup=False, soft_wrap=True)
 
 
-def count_verdicts(rows: Sequence[Row]) -> dict[str, int]:
+def count_verdicts(verdicts: Sequence[str | None]) -> dict[str, int]:
     """How many pictures got which verdict, and how many none."""
-    counts = {str(verdict): sum(row.verdict is verdict for row in rows) for verdict in Verdict}
-    return {**counts, "not read": sum(row.verdict is None for row in rows)}
+    found = Counter(verdicts)
+    return {**{verdict.value: found[verdict.value] for verdict in Verdict}, "not read": found[None]}
 
 
 def _cells(row: Row) -> list[Text]:

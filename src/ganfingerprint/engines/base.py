@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import importlib.util
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, cast
+
+import numpy as np
 
 from ganfingerprint.artifact import ONNX, OPENVINO, Card, has_graph
 from ganfingerprint.errors import UsageError
@@ -24,6 +28,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """The row of `ENGINES` that it is."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp32, bf16 or fp16."""
         ...
 
     def run(self, windows: UInt8Array) -> Outputs:
@@ -54,7 +63,8 @@ ENGINES: dict[str, str] = {
 def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", precision: str = "fp32") -> Engine:
     """The engine of that name on the detector in `folder`; `auto` picks the fastest that gives equal scores.
 
-    That is OpenVINO on a CPU, where the detector has a graph for it, and torch everywhere else.
+    That is OpenVINO on a CPU, where the detector has a graph for it, and torch everywhere else; of a detector that
+    was exported the engine of its graph.
 
     Raises:
         UsageError: no such engine, or it cannot have that device or precision.
@@ -71,6 +81,17 @@ def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", pr
     return builder(card, folder, device=device, precision=precision)
 
 
+def chunks(windows: UInt8Array, size: int) -> Iterator[UInt8Array]:
+    """The windows [n, s, s, 3] at most `size` at a time: bounds an engine's memory, whatever its caller sends.
+
+    Raises:
+        ValueError: they are no windows, or none.
+    """
+    if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
+        raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
+    return (windows[start : start + size] for start in range(0, len(windows), size))
+
+
 def _fastest(card: Card, device: str, precision: str) -> str:
     alone = [
         row for name, row in ((OPENVINO, "openvino"), (ONNX, "onnx")) if name in {item.file for item in card.weights}
@@ -84,6 +105,8 @@ def _fastest(card: Card, device: str, precision: str) -> str:
 
 def _has_accelerator() -> bool:
     """Whether torch may have a better device than the CPU; asked without importing it, which takes seconds."""
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        return False
     return sys.platform == "darwin" or Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
 
 

@@ -16,6 +16,7 @@ class FakeEngine:
     """Network logit = (128 - mean brightness) / 16; the embedding is the mean red, green and blue, then zeros."""
 
     name = "fake"
+    precision = "fp32"
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, 512] of windows [n, s, s, 3]."""

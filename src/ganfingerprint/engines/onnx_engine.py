@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.artifact import ONNX, Card, read_graph
+from ganfingerprint.engines.base import chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
 from ganfingerprint.types import Outputs, UInt8Array
 
@@ -23,6 +24,7 @@ class OnnxEngine:
     """Runs an ONNX graph from pixels to logits and embeddings."""
 
     name = "onnx"
+    precision = "fp32"
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self.session = session
@@ -30,11 +32,8 @@ class OnnxEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
-            raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
         parts = [
-            self.session.run(None, {self._pixels: np.ascontiguousarray(windows[start : start + SUB_BATCH])})
-            for start in range(0, len(windows), SUB_BATCH)
+            self.session.run(None, {self._pixels: np.ascontiguousarray(chunk)}) for chunk in chunks(windows, SUB_BATCH)
         ]
         logits, embeddings = (np.concatenate(of_parts).astype(np.float32) for of_parts in zip(*parts, strict=True))
         return Outputs(logits=logits, embeddings=embeddings)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganfingerprint.artifact import OPENVINO, OPENVINO_REST, Card, read_graph
+from ganfingerprint.engines.base import chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
 from ganfingerprint.types import Outputs, UInt8Array
 
+# OpenVINO reports its use to its makers over the network when it is imported, unless this package is not there.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 try:
     import openvino
 except ModuleNotFoundError as absent:
     raise MissingExtraError("openvino", "", "the openvino engine", command="pip install openvino") from absent
+
+__all__ = ["OpenVINOEngine", "build", "openvino"]  # the package too: whoever needs it takes it from here
 
 SUB_BATCH = 16  # windows at a time: bounds memory, whatever the caller sends
 
@@ -45,12 +51,10 @@ class OpenVINOEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
-            raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
         request = self.compiled.create_infer_request()  # one a call: threads may share the engine
         logits, embeddings = [], []
-        for start in range(0, len(windows), SUB_BATCH):
-            found = request.infer([np.ascontiguousarray(windows[start : start + SUB_BATCH])])
+        for chunk in chunks(windows, SUB_BATCH):
+            found = request.infer([np.ascontiguousarray(chunk)])
             logits.append(np.array(found[0], np.float32))
             embeddings.append(np.array(found[1], np.float32))
         return Outputs(logits=np.concatenate(logits), embeddings=np.concatenate(embeddings))

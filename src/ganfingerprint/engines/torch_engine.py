@@ -10,6 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ganfingerprint.artifact import Card, read_weights
+from ganfingerprint.engines.base import chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
 from ganfingerprint.types import Outputs, UInt8Array
 
@@ -54,14 +55,12 @@ class TorchEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
-            raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
         network = cast(WindowNetwork, self.model)
         logits, embeddings = [], []
         with torch.inference_mode(), self._arithmetic():
-            for start in range(0, len(windows), SUB_BATCH):
-                chunk = np.array(windows[start : start + SUB_BATCH])  # a copy: torch takes no reversed or read-only one
-                pixels = torch.from_numpy(chunk).to(self.device)  # [b, s, s, 3]
+            for chunk in chunks(windows, SUB_BATCH):
+                # a copy: torch takes no reversed or read-only one
+                pixels = torch.from_numpy(np.array(chunk)).to(self.device)  # [b, s, s, 3]
                 logit, embedding = network.outputs(pixels)  # [b], [b, d]
                 logits.append(logit.float().cpu().numpy())
                 embeddings.append(embedding.float().cpu().numpy())

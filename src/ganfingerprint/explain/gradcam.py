@@ -208,7 +208,7 @@ def torch_model(detector: Detector) -> Any:
 
     Raises:
         UsageError: the detector's engine has no layers to look into, and it was not loaded from a folder.
-        DetectorError: the folder is no longer as it was.
+        DetectorError: the folder is no longer as it was, or holds an exported graph alone.
     """
     if isinstance(detector.engine, TorchEngine):
         return detector.engine.model

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tempfile
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -16,22 +15,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import openvino
 import torch
-from openvino import opset14 as ops
 
 from ganfingerprint.artifact import Card, joined, offsets, read_stored, weight_files
 from ganfingerprint.artifact.tensors import Array
+from ganfingerprint.engines.openvino_engine import openvino  # as it is silent, see there
 from ganfingerprint.export.traced import Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
+ops = openvino.opset14
 SMALLEST = 64  # bytes; shorter constants are written again, they are no matter
 
 
 def openvino_graph(model: FingerprintNet, side: int) -> openvino.Model:
     """The graph of a network in evaluation mode for windows uint8 [n, side, side, 3], any n."""
-    # The converter reports its use to its makers over the network; without this package it has a stub that does not.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, of shapes that are fixed here
         # by torch.jit: of the graphs that torch.export makes OpenVINO does not know the FFT

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ganfingerprint.artifact import ONNX, OPENVINO, OPENVINO_REST, Card, read_card, read_file, weight_files, write_files
-from ganfingerprint.atomic import replacing
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.engines import load_engine
 from ganfingerprint.engines.torch_engine import TorchEngine
@@ -18,7 +17,7 @@ from ganfingerprint.export.parity import Parity, Tried, compare, drawn_pictures,
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
 TARGETS = ("openvino", "onnx")
-REPORT = "parity.json"
+LARGEST = 1e-2  # difference of a logit that is still the same answer
 
 
 def export_detector(source: Path, out: Path, target: str, *, pictures: Sequence[Path] = ()) -> Parity:
@@ -32,7 +31,8 @@ def export_detector(source: Path, out: Path, target: str, *, pictures: Sequence[
         pictures: that must get the same verdicts; without any, drawn ones.
 
     Raises:
-        ExportError: a verdict has changed, or none of the pictures can be read; nothing is written.
+        ExportError: a verdict or a logit has changed, none of the pictures can be read, or `out` holds the weights
+            of another detector; nothing is written.
         DetectorError: `source` is no detector, or `out` is something else.
         UsageError: no such target.
         MissingExtraError: a package that the target needs is not installed.
@@ -44,6 +44,8 @@ def export_detector(source: Path, out: Path, target: str, *, pictures: Sequence[
     assert isinstance(original, TorchEngine)
     assert isinstance(original.model, FingerprintNet)
     beside = out.resolve() == source.resolve()
+    if not beside:
+        _refuse_weights(out)
     files = _files(original.model, target, source, card, beside=beside)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "detector"
@@ -56,15 +58,30 @@ def export_detector(source: Path, out: Path, target: str, *, pictures: Sequence[
             calibration=Calibration.from_mapping(card.calibration),
         )
         del exported  # it may look into files of the folder
-    if parity.changed:
+    if parity.changed or not parity.largest_difference <= LARGEST:
         raise ExportError(
             f"{len(parity.changed)} of {parity.pictures} verdicts would change, logits by up to "
-            f"{parity.largest_difference:.3g}; nothing was written. {'; '.join(parity.changed[:5])}"
+            f"{parity.largest_difference:.3g} ({LARGEST:g} is allowed); nothing was written. "
+            f"{'; '.join(parity.changed[:5])}"
         )
-    _write(out, source, card, files, beside=beside)
-    with replacing(out / REPORT) as path:
-        path.write_text(json.dumps({"target": target, **dataclasses.asdict(parity)}, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(dataclasses.asdict(parity), indent=2, allow_nan=False) + "\n"
+    _write(out, source, card, files, beside=beside, report={report_name(target): text.encode()})
     return parity
+
+
+def report_name(target: str) -> str:
+    """The file beside a graph that says how well it agrees with torch."""
+    return f"model-{target}.parity.json"
+
+
+def _refuse_weights(out: Path) -> None:
+    """An export is a graph alone: written over a detector with weights, it would be the end of them."""
+    held = sorted(path.name for path in out.glob("*.safetensors"))
+    if held:
+        raise ExportError(
+            f"{out} holds a detector with weights ({held[0]}), which an export would throw away; choose a new folder, "
+            f"or name it with --detector too, to put its own graph beside them"
+        )
 
 
 def _files(model: FingerprintNet, target: str, source: Path, card: Card, *, beside: bool) -> dict[str, bytes]:
@@ -81,11 +98,14 @@ def _files(model: FingerprintNet, target: str, source: Path, card: Card, *, besi
     return dict(zip((OPENVINO, OPENVINO_REST), files, strict=True))
 
 
-def _write(out: Path, source: Path, card: Card, files: dict[str, bytes], *, beside: bool) -> Card:
+def _write(
+    out: Path, source: Path, card: Card, files: dict[str, bytes], *, beside: bool, report: Mapping[str, bytes] = {}
+) -> Card:
     if not beside:
-        return write_files(out, files, {}, card)
-    kept = {item.file: read_file(source, item) for item in card.graphs if item.file not in files}
-    return write_files(out, weight_files(source, card), {**kept, **files}, card)
+        return write_files(out, files, report, card)
+    new = {**files, **report}
+    kept = {item.file: read_file(source, item) for item in card.graphs if item.file not in new}
+    return write_files(out, weight_files(source, card), {**kept, **new}, card)
 
 
 def _tried(pictures: Sequence[Path], card: Card) -> list[Tried]:

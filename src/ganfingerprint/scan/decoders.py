@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -17,12 +17,12 @@ from multiprocessing.process import BaseProcess
 
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import Prepared, prepare
-from ganfingerprint.errors import InputError
+from ganfingerprint.errors import DecoderCrashedError, InputError, ScanError, TooSlowError
 from ganfingerprint.scan.sources import Item
 from ganfingerprint.types import Failure
 
 DEPTH = 2
-CRASHED, TOO_SLOW = "decoder_crashed", "timeout"
+START_S = 120.0  # in which a process has to be ready
 Ready = tuple[Item, Prepared | Failure]
 
 
@@ -36,17 +36,22 @@ def decoded(item: Item, policy: WindowConfig) -> Prepared | Failure:
         return Failure(source=item.path, code=problem.code, error=problem.reason)
 
 
-def decode_here(items: Iterator[Item], policy: WindowConfig) -> Iterator[Ready]:
+def decode_here(items: Iterator[Item], policy: WindowConfig) -> Generator[Ready]:
     """The items one after the other, in this process."""
     for item in items:
         yield item, decoded(item, policy)
 
 
-def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, timeout_s: float) -> Iterator[Ready]:
-    """The items as they are ready, from `workers` processes, in no order."""
-    pool = [_Worker(policy) for _ in range(workers)]
+def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, timeout_s: float) -> Generator[Ready]:
+    """The items as they are ready, from `workers` processes, in no order.
+
+    Raises:
+        ScanError: a process cannot start.
+    """
+    pool: list[_Worker] = []
     again: deque[Item] = deque()  # that stood behind one which stopped its process
     try:
+        pool.extend(_Worker(policy) for _ in range(workers))
         exhausted = False
         while True:
             for worker in pool:
@@ -79,10 +84,12 @@ def _results(pool: list[_Worker], policy: WindowConfig, again: deque[Item], time
         except (EOFError, OSError):
             worker.process.join()
             code = worker.process.exitcode
-            yield _replaced(pool, worker, policy, again, CRASHED, f"reading it ended the decoder (exit code {code})")
+            said = f"reading it ended the decoder (exit code {code})"
+            yield _replaced(pool, worker, policy, again, DecoderCrashedError.code, said)
     for worker in list(pool):
         if worker.waiting and time.monotonic() - worker.since > timeout_s and not worker.pipe.poll():
-            yield _replaced(pool, worker, policy, again, TOO_SLOW, f"reading it took more than {timeout_s:g} seconds")
+            said = f"reading it took more than {timeout_s:g} seconds"
+            yield _replaced(pool, worker, policy, again, TooSlowError.code, said)
 
 
 def _replaced(
@@ -111,6 +118,19 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(other, self.policy), daemon=True)
         self.process.start()
         other.close()
+        # An item may end a process; one that ends before it has any would make a failure of every item.
+        if not self.pipe.poll(START_S) or not self._is_ready():
+            self.stop()
+            raise ScanError(
+                'a process that decodes cannot start; a script that scans needs `if __name__ == "__main__":`, and '
+                "with workers=0 no other process is needed"
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.pipe.recv() is None
+        except (EOFError, OSError):
+            return False
 
     def accepts(self, item: Item) -> bool:
         """Bytes go to an idle process alone: a busy one may be waiting for us to read, and we for it."""
@@ -136,6 +156,12 @@ class _Worker:
 
 def _serve(pipe: Connection, policy: WindowConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
-    with suppress(EOFError, OSError):
-        while True:
-            pipe.send(decoded(pipe.recv(), policy))
+    pipe.send(None)
+    while True:
+        try:
+            item = pipe.recv()
+        except (EOFError, OSError):  # the scan is over
+            return
+        result = decoded(item, policy)
+        with suppress(BrokenPipeError):
+            pipe.send(result)

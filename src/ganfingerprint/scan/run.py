@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import OrderedDict
@@ -41,9 +42,10 @@ class ScanSettings:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a scan is; given to `report` after every batch."""
+    """How far a scan is; given to `report` after every file."""
 
     earlier: int = 0  # rows of runs before this one
+    earlier_failed: int = 0
     done: int = 0  # of this run, failures too
     failed: int = 0
     fakes: int = 0
@@ -68,7 +70,8 @@ def scan(
 ) -> Progress:
     """Judge everything that the inputs name, a row each, into the table in `out`; continues an earlier run.
 
-    Memory does not grow with the number of files but for some bytes each. Where it stops, killed or not, what was
+    Memory grows with the number of files by some hundred bytes each, the answers for equal bytes (of at most
+    `REMEMBERED`) included. Where it stops, killed or not, what was
     written stays, and the same call goes on from there. With `workers` it starts processes: a script that calls it
     needs Python's `if __name__ == "__main__":`.
 
@@ -77,7 +80,7 @@ def scan(
         inputs: files, folders, globs, lists (.txt, .csv and .parquet with a column `path`), zip and tar archives.
         out: folder of the table.
         settings: how; None for the defaults.
-        report: called after every batch.
+        report: called after every file, from the thread that scans.
 
     Raises:
         ScanError: another scan writes to `out`, or it holds a table of another detector, of other inputs or settings.
@@ -86,8 +89,10 @@ def scan(
     settings = ScanSettings() if settings is None else settings
     deciding = {
         "detector_id": detector.detector_id,
-        "precision": getattr(detector.engine, "precision", "fp32"),
-        "inputs": [text if "://" in text else os.path.abspath(text) for text in inputs],
+        "engine": "fake" if detector.engine.name == "fake" else "of the network",  # the others give equal answers
+        "precision": detector.engine.precision,
+        "inputs": list(inputs),
+        "folder": os.getcwd(),  # that inputs and paths are relative to
         "recursive": settings.recursive,
         "dedup": settings.dedup,
     }
@@ -108,9 +113,10 @@ class _Run:
         self._waiting: list[tuple[str, Prepared]] = []
         self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
         self._windows = 0
-        for row in writer.earlier(["path", *ANSWERED, "verdict"]):
-            self._seen.add(key_of(row["path"]))
+        for row in writer.earlier(["path", *ANSWERED, "verdict", "error_code"]):
+            self._seen.add(key_of(_whole(row["path"])))
             self.progress.earlier += 1
+            self.progress.earlier_failed += row["error_code"] is not None
             self._remember(row)
 
     def go(self, found: Iterator[Item]) -> None:
@@ -121,16 +127,19 @@ class _Run:
             ready = decode_apart(fresh, policy, workers=settings.workers, timeout_s=settings.timeout_s)
         else:
             ready = decode_here(fresh, policy)
-        for entry in ready:
-            self._take(entry)
-            if self._windows >= settings.batch_size:
-                self._judge()
+        with contextlib.closing(ready):  # ends the processes, whatever happens here
+            for entry in ready:
+                self._take(entry)
+                if self._windows >= settings.batch_size:
+                    self._judge()
+                self.report(self.progress)
         self._judge()
+        self.report(self.progress)
 
     def _fresh(self, found: Iterator[Item]) -> Iterator[Item]:
         """The items that have no row yet; one that is named twice comes once."""
         for item in found:
-            key = key_of(item.path)
+            key = key_of(_whole(item.path))
             if key not in self._seen:
                 self._seen.add(key)
                 yield item
@@ -147,6 +156,7 @@ class _Run:
                 return
             if result.sha256 in self._twins:
                 self._twins[result.sha256].append(item.path)
+                self._windows += 1  # it costs none, and must not wait for ever
                 return
             self._twins[result.sha256] = []
         self._waiting.append((item.path, result))
@@ -162,7 +172,6 @@ class _Run:
             for twin in self._twins.get(prepared.sha256, ()):
                 self._add({**row, "path": shown(twin), "latency_ms": None})
         self._waiting, self._twins, self._windows = [], {}, 0
-        self.report(self.progress)
 
     def _remember(self, row: dict[str, Any]) -> None:
         if self.settings.dedup and row.get("sha256"):
@@ -175,3 +184,8 @@ class _Run:
         self.progress.done += 1
         self.progress.failed += row.get("error_code") is not None
         self.progress.fakes += row.get("verdict") == Verdict.FAKE.value
+
+
+def _whole(path: str) -> str:
+    """A path as seen from anywhere; nothing in it is resolved, for what stands behind an archive's name is no path."""
+    return path if "://" in path else os.path.join(os.getcwd(), path)

@@ -6,12 +6,18 @@ An item says where its bytes are and is small; a decoder reads them, in another 
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import csv
 import functools
 import glob
+import gzip
+import lzma
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -33,6 +39,14 @@ from ganfingerprint.errors import (
 LISTS = frozenset({".txt", ".csv", ".parquet"})
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PATH_COLUMN = "path"
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)  # what readers of archives raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +55,7 @@ class Item:
 
     path: str  # what its row says
     file: str  # that the bytes are in
-    member: str | None = None  # of a zip archive
+    member: tuple[str, int] | None = None  # of a zip archive: its name, and how many before it have the same
     span: tuple[int, int] | None = None  # offset and length in the file: a member of a tar archive
     remote: bool = False  # the file is an address of fsspec
     payload: bytes | None = None  # the bytes themselves, where they could not be found again
@@ -60,10 +74,7 @@ class Item:
         if self.member is not None:
             return _zip_member(self.file, self.member, self.path)
         if self.span is not None:
-            offset, length = self.span
-            with open(self.file, "rb") as stream:
-                stream.seek(offset)
-                return stream.read(length)
+            return _part_of(self.file, self.span, self.path)
         return self.file
 
 
@@ -152,14 +163,20 @@ def _system(address: str) -> tuple[Any, str]:
 
 def _listed(path: Path) -> Iterator[Item]:
     """The paths of a list, those that are not absolute below the list's own folder."""
-    reader = {".txt": _lines, ".csv": _csv_paths, ".parquet": _parquet_paths}[path.suffix.lower()]
+    readers: dict[str, Callable[[Path], Iterator[str | None]]]
+    readers = {".txt": _lines, ".csv": _csv_paths, ".parquet": _parquet_paths}
+    reader = readers[path.suffix.lower()]
     try:
-        for entry in reader(path):
-            yield Item(path=entry, file=str(path.parent / entry))
-    except FileNotFoundError as problem:
-        raise FileMissingError(str(path), "there is no such file or folder") from problem
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error, pa.ArrowException) as problem:
-        raise UnreadableImageError(str(path), f"the list cannot be read ({problem})") from problem
+        for number, entry in enumerate(reader(path), start=1):
+            if isinstance(entry, str):
+                yield Item(path=str(path.parent / entry), file=str(path.parent / entry))
+            else:
+                problem = (UnreadableImageError.code, f"entry {number} of the list names no file")
+                yield Item(path=f"{path}#{number}", file=str(path), problem=problem)
+    except FileNotFoundError as absent:
+        raise FileMissingError(str(path), "there is no such file or folder") from absent
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as damage:
+        raise UnreadableImageError(str(path), f"the list cannot be read ({damage})") from damage
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -167,74 +184,151 @@ def _lines(path: Path) -> Iterator[str]:
         yield from (line.rstrip("\r\n") for line in stream if line.strip())
 
 
-def _csv_paths(path: Path) -> Iterator[str]:
+def _csv_paths(path: Path) -> Iterator[str | None]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        for row in csv.DictReader(stream):
+        rows = csv.DictReader(stream)
+        if PATH_COLUMN not in (rows.fieldnames or ()):
+            raise ValueError(f"it has no column '{PATH_COLUMN}'")
+        for row in rows:
             yield row[PATH_COLUMN]
 
 
-def _parquet_paths(path: Path) -> Iterator[str]:
+def _parquet_paths(path: Path) -> Iterator[str | None]:
     with pq.ParquetFile(path) as file:
         if PATH_COLUMN not in file.schema_arrow.names:
-            raise KeyError(PATH_COLUMN)
+            raise ValueError(f"it has no column '{PATH_COLUMN}'")
         for batch in file.iter_batches(columns=[PATH_COLUMN]):
-            yield from cast(list[str], batch.column(0).to_pylist())
+            yield from cast(list[str | None], batch.column(0).to_pylist())
 
 
 def _zip_items(path: Path) -> Iterator[Item]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir() and _is_picture(info.filename)]
+            names = [info.filename for info in archive.infolist() if _is_picture(info.filename)]
     except FileNotFoundError as problem:
         raise FileMissingError(str(path), "there is no such file or folder") from problem
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as problem:
+    except (*_DAMAGE, NotImplementedError) as problem:
         raise UnreadableImageError(str(path), f"the archive cannot be read ({problem})") from problem
-    for name in dict.fromkeys(names):
-        yield Item(path=f"{path}!{name}", file=str(path), member=name)
+    for name, number in _numbered(names):
+        yield Item(path=f"{path}!{_once(name, number)}", file=str(path), member=(name, number))
 
 
 def _tar_items(path: Path) -> Iterator[Item]:
     """Members of a plain tar are found again by their place; those of a compressed one come along."""
     limit = DecodeLimits().max_bytes
     try:
-        with tarfile.open(path) as archive:
-            plain = path.suffix.lower() == ".tar"
+        with _Bounded.open(path) as stream, tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:") as archive:
+            seen: Counter[str] = Counter()
             for info in archive:
-                if not info.isfile() or not _is_picture(info.name):
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+                if info.isdir() or not _is_picture(info.name):
                     continue
-                name = f"{path}!{info.name}"
-                if info.size > limit:
+                name = f"{path}!{_once(info.name, seen[info.name])}"
+                seen[info.name] += 1
+                if not info.isfile():
+                    said = "this is a link or a device in an archive, not a file"
+                    yield Item(path=name, file=str(path), problem=(UnreadableImageError.code, said))
+                elif info.size > limit:
                     said = f"the file is over the limit of {limit / 2**20:g} MiB"
                     yield Item(path=name, file=str(path), problem=(ImageTooLargeError.code, said))
-                elif plain:
+                elif stream.plain and not info.issparse():
                     yield Item(path=name, file=str(path), span=(info.offset_data, info.size))
                 else:
-                    content = cast(BinaryIO, archive.extractfile(info)).read()
+                    with stream.unbounded():
+                        content = cast(BinaryIO, archive.extractfile(info)).read()
                     yield Item(path=name, file=str(path), payload=content)
     except FileNotFoundError as problem:
         raise FileMissingError(str(path), "there is no such file or folder") from problem
-    except (OSError, EOFError, tarfile.TarError, ValueError) as problem:
+    except (*_DAMAGE, tarfile.TarError) as problem:
         raise UnreadableImageError(str(path), f"the archive cannot be read to its end ({problem})") from problem
 
 
-def _zip_member(file: str, member: str, shown: str) -> bytes:
+class _Bounded:
+    """The bytes of a tar archive, unpacked; headers are read in pieces that are no larger than headers are.
+
+    tarfile reads the long name of a member whole, whatever length the archive states.
+    """
+
+    LONGEST = 2**20
+
+    def __init__(self, stream: BinaryIO, *, plain: bool) -> None:
+        self._stream, self.plain, self._free = stream, plain, False
+        self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, path: Path) -> Iterator[_Bounded]:
+        """By what the bytes are, whatever the name says."""
+        with path.open("rb") as file:
+            start = file.read(6)
+        for magic, opener in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open)):
+            if start.startswith(magic):
+                with opener(path, "rb") as stream:
+                    yield cls(cast(BinaryIO, stream), plain=False)
+                return
+        with path.open("rb") as stream:
+            yield cls(stream, plain=True)
+
+    @contextlib.contextmanager
+    def unbounded(self) -> Iterator[None]:
+        """While a member is read whose size was looked at."""
+        self._free = True
+        try:
+            yield
+        finally:
+            self._free = False
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's."""
+        if not self._free and not 0 <= size <= self.LONGEST:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+
+def _part_of(file: str, span: tuple[int, int], shown: str) -> bytes:
+    offset, length = span
+    try:
+        with open(file, "rb") as stream:
+            stream.seek(offset)
+            return stream.read(length)
+    except OSError as problem:
+        raise UnreadableImageError(shown, f"its archive cannot be read any more ({problem.strerror})") from problem
+
+
+def _numbered(names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Each name, and how many before it are the same."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        yield name, seen[name]
+        seen[name] += 1
+
+
+def _once(name: str, number: int) -> str:
+    return f"{name}#{number + 1}" if number else name
+
+
+def _zip_member(file: str, member: tuple[str, int], shown: str) -> bytes:
     """The bytes of a member; no more than the limit are ever unpacked, whatever the archive says of its size."""
     limit = DecodeLimits().max_bytes
     try:
-        with _archive(file).open(member) as stream:
+        archive, directory = _archive(file)
+        name, number = member
+        with archive.open(directory[name][number]) as stream:
             content = stream.read(limit + 1)
-    except (OSError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, ValueError) as problem:
+    except (*_DAMAGE, LookupError, RuntimeError, NotImplementedError) as problem:
         raise UnreadableImageError(shown, f"the member of the archive cannot be read ({problem})") from problem
-    except zipfile.zlib.error as problem:  # type: ignore[attr-defined]
-        raise UnreadableImageError(shown, f"the member of the archive is damaged ({problem})") from problem
     if len(content) > limit:
         raise ImageTooLargeError(shown, f"the file is over the limit of {limit / 2**20:g} MiB")
     return content
 
 
 @functools.lru_cache(maxsize=2)
-def _archive(file: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(file)  # its directory may be long: read once a process
+def _archive(file: str) -> tuple[zipfile.ZipFile, dict[str, list[zipfile.ZipInfo]]]:
+    """An archive and its directory, which may be long: read once a process."""
+    archive, directory = zipfile.ZipFile(file), dict[str, list[zipfile.ZipInfo]]()
+    for info in archive.infolist():
+        directory.setdefault(info.filename, []).append(info)
+    return archive, directory
 
 
 def _is_picture(name: str) -> bool:

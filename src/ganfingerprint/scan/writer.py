@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import filelock
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ganfingerprint.atomic import replacing
@@ -20,11 +21,11 @@ from ganfingerprint.scan.schema import SCHEMA, VERSION, shown, table_of
 SETTINGS = "scan.json"
 LOCK = ".lock"
 SHARDS = "part-*.parquet"
-FLUSH_S = 60.0  # a shard is written after this long, however short: no more than that is ever done again
+FLUSH_S = (2.0, 60.0)  # a shard is written after a tenth of the run so far, but not below or above: so much is lost
 
 
 def key_of(path: str) -> bytes:
-    """Eight bytes for a path: a million of them are few enough to hold."""
+    """Eight bytes for a path; a set of them takes some 80 bytes each."""
     return hashlib.blake2b(shown(path).encode(), digest_size=8).digest()
 
 
@@ -44,7 +45,7 @@ class ShardWriter:
     def __init__(self, folder: Path, settings: dict[str, Any], *, shard_size: int, restart: bool = False) -> None:
         self.folder, self.settings, self.shard_size = folder, settings, shard_size
         self._rows: list[dict[str, Any]] = []
-        self._written = time.monotonic()
+        self._begun = self._written = time.monotonic()
         _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(folder / LOCK, timeout=0)
@@ -78,7 +79,10 @@ class ShardWriter:
     def add(self, row: dict[str, Any]) -> None:
         """Keep a row, and write a shard when it is time."""
         self._rows.append(row)
-        if len(self._rows) >= self.shard_size or time.monotonic() - self._written > FLUSH_S:
+        now = time.monotonic()
+        if len(self._rows) >= self.shard_size or now - self._written > max(
+            FLUSH_S[0], min(FLUSH_S[1], 0.1 * (now - self._begun))
+        ):
             self.flush()
 
     def flush(self) -> None:
@@ -91,13 +95,19 @@ class ShardWriter:
         self._written = time.monotonic()
 
     def _begin(self, restart: bool) -> None:
-        for left in self.folder.glob(".part-*.parquet"):  # of a run that was killed while it wrote
-            left.unlink()
+        for left in (*self.folder.glob(".part-*.parquet"), *self.folder.glob(".scan.*.json")):
+            left.unlink()  # of a run that was killed while it wrote
         noted = self.folder / SETTINGS
         if restart:
-            noted.unlink(missing_ok=True)
             for path in self.folder.glob(SHARDS):
                 path.unlink()
+            noted.unlink(missing_ok=True)  # last: without it the folder would be nobody's
+        try:
+            self._go_on(noted)
+        except (ValueError, pa.ArrowException) as problem:
+            raise ScanError(f"{self.folder} is damaged ({problem}); begin anew with --restart") from problem
+
+    def _go_on(self, noted: Path) -> None:
         if noted.is_file():
             found = json.loads(noted.read_text(encoding="utf-8"))
             found_settings = found.get("settings", {})
@@ -123,6 +133,9 @@ class ShardWriter:
 
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / SETTINGS).is_file())):
-        strangers = [path for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else [folder]
+        own = (LOCK, ".scan.")
+        strangers = (
+            [path for path in folder.iterdir() if not path.name.startswith(own)] if folder.is_dir() else [folder]
+        )
         if strangers:
             raise ScanError(f"{folder} is there and is no scan's folder; it is left alone, choose another")

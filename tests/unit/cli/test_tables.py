@@ -114,19 +114,24 @@ def test_a_failure_is_a_row_and_a_sentence() -> None:
 
 
 def test_verdicts_are_counted_with_those_that_have_none() -> None:
-    assert count_verdicts([JUDGED, JUDGED, FAILED]) == {"real": 0, "uncertain": 2, "fake": 0, "not read": 1}
+    assert count_verdicts(["uncertain", Verdict.UNCERTAIN, None]) == {
+        "real": 0,
+        "uncertain": 2,
+        "fake": 0,
+        "not read": 1,
+    }
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("verdicts", "words"),
     [
-        ([JUDGED], "1 picture: 1 uncertain"),
-        ([JUDGED, FAILED], "2 pictures: 1 uncertain, 1 not read"),
+        (["uncertain"], "1 picture: 1 uncertain"),
+        ([Verdict.UNCERTAIN, None], "2 pictures: 1 uncertain, 1 not read"),
     ],
 )
-def test_counts_are_told_in_one_line(rows: list[Row], words: str) -> None:
+def test_counts_are_told_in_one_line(verdicts: list[str | None], words: str) -> None:
     console = Console(file=io.StringIO(), width=20)
-    print_counts(rows, console)
+    print_counts(verdicts, console)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == words + "\n"
 

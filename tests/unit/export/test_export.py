@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,11 +76,11 @@ def test_a_graph_beside_the_weights_shares_them_and_changes_no_identity(ready: P
     plain = write_tiny(tmp_path / "plain")
     card = read_card(ready)
     assert card.detector_id == plain.detector_id
-    assert [item.file for item in card.graphs] == [OPENVINO, OPENVINO_REST]
+    assert [item.file for item in card.graphs] == [OPENVINO, OPENVINO_REST, run.report_name("openvino")]
     # convolutions are folded with their norms and written again; the linear layers, most of the weights, are not
     stored = sum(item.bytes for item in card.weights)
     assert (ready / OPENVINO_REST).stat().st_size < stored / 3
-    assert json.loads((ready / run.REPORT).read_text())["changed"] == []
+    assert json.loads((ready / run.report_name("openvino")).read_text())["changed"] == []
 
 
 def test_auto_takes_openvino_where_there_is_a_graph(
@@ -104,8 +106,13 @@ def test_a_detector_on_openvino_is_explained_by_its_own_network(ready: Path, pic
 def test_elsewhere_lies_the_graph_alone(ready: Path, tmp_path: Path, pictures: Path) -> None:
     out = tmp_path / "out"
     assert main(["export", str(out), "--detector", str(ready), "--pictures", str(pictures)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["card.json", OPENVINO_REST, OPENVINO, run.REPORT]
-    report = json.loads((out / run.REPORT).read_text())
+    assert sorted(path.name for path in out.iterdir()) == [
+        "card.json",
+        OPENVINO_REST,
+        run.report_name("openvino"),
+        OPENVINO,
+    ]
+    report = json.loads((out / run.report_name("openvino")).read_text())
     assert (report["pictures"], report["largest_difference"] < 1e-4) == (2, True)
     card = read_card(out)
     assert card.detector_id != read_card(ready).detector_id  # other files: other answers are possible
@@ -169,6 +176,48 @@ def test_an_engine_without_its_graph_says_what_makes_one(ready: Path) -> None:
         load_engine("onnx", ready, read_card(ready))
 
 
-@pytest.mark.usefixtures("ready")
-def test_the_converter_tells_nobody_of_its_use() -> None:
-    assert sys.modules["openvino_telemetry"] is None
+def test_openvino_tells_nobody_of_its_use(ready: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from ganfingerprint.detector import Detector\n"
+        "Detector.from_pretrained(sys.argv[1], engine='openvino')\n"
+        "import ganfingerprint.export.openvino_graph\n"
+        "from openvino.tools.ovc import convert_impl; print(convert_impl.tm.__name__)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ready)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("telemetry_stub")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_never_replaces_weights(ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tiny(tmp_path / "other", seed=2)
+    before = sorted(path.name for path in (tmp_path / "other").iterdir())
+    assert main(["export", str(tmp_path / "other"), "--detector", str(ready)]) == 1
+    assert "holds a detector with weights" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == before
+
+
+@pytest.mark.parametrize("offset", [0.5, float("nan")])
+def test_logits_that_moved_are_refused_whatever_the_verdicts(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: float
+) -> None:
+    class Shifted:
+        name, precision = "shifted", "fp32"
+
+        def __init__(self, engine: Engine) -> None:
+            self.engine = engine
+
+        def run(self, windows: UInt8Array) -> Outputs:
+            found = self.engine.run(windows)
+            return dataclasses.replace(found, logits=found.logits + np.float32(offset))
+
+    def shifted(name: str, folder: Path, card: Card, **options: str) -> Engine:
+        engine = load_engine("torch", ready, read_card(ready), device="cpu")
+        return Shifted(engine) if name == "openvino" else load_engine(name, folder, card, **options)
+
+    monkeypatch.setattr(run, "load_engine", shifted)
+    with pytest.raises(ExportError, match=r"0 of 16 verdicts|nan"):
+        run.export_detector(ready, tmp_path / "out", "openvino")
+    assert not (tmp_path / "out").exists()

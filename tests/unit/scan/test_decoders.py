@@ -14,6 +14,7 @@ from PIL import Image as PilImage
 
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import Prepared
+from ganfingerprint.errors import DecoderCrashedError, ScanError, TooSlowError
 from ganfingerprint.scan import decoders
 from ganfingerprint.scan.decoders import decode_apart, decode_here
 from ganfingerprint.scan.sources import Item
@@ -82,7 +83,7 @@ def test_a_file_that_ends_its_decoder_is_one_failure(pictures: list[Item]) -> No
     for name in ("killer", "another"):
         failure = found[name]
         assert isinstance(failure, Failure)
-        assert failure.code == decoders.CRASHED
+        assert failure.code == DecoderCrashedError.code
     assert sum(isinstance(result, Prepared) for result in found.values()) == 9
 
 
@@ -91,7 +92,7 @@ def test_a_file_that_takes_too_long_is_one_failure(pictures: list[Item]) -> None
     found = by_path(decode_apart(iter(there), POLICY, workers=1, timeout_s=4))
     failure = found["sleeper"]
     assert isinstance(failure, Failure)
-    assert (failure.code, sum(isinstance(result, Prepared) for result in found.values())) == (decoders.TOO_SLOW, 9)
+    assert (failure.code, sum(isinstance(result, Prepared) for result in found.values())) == (TooSlowError.code, 9)
 
 
 def test_bytes_larger_than_a_pipe_holds_do_not_lock_both_ends(pictures: list[Item]) -> None:
@@ -115,3 +116,9 @@ def test_no_more_is_listed_than_the_processes_can_hold(pictures: list[Item]) -> 
     next(ready)
     assert listed <= 2 * decoders.DEPTH
     ready.close()  # type: ignore[attr-defined]
+
+
+def test_processes_that_cannot_start_stop_the_scan(pictures: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "_serve", print)  # ends at once, without a word
+    with pytest.raises(ScanError, match="cannot start"):
+        list(decode_apart(iter(pictures), POLICY, workers=1, timeout_s=60))

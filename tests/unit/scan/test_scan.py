@@ -23,6 +23,7 @@ from ganfingerprint.cli.main import main
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import ScanError, UsageError
 from ganfingerprint.scan import run as scan_run
+from ganfingerprint.scan import writer
 from ganfingerprint.scan.query import ask
 from ganfingerprint.scan.run import Progress, ScanSettings, scan
 from ganfingerprint.scan.schema import SCHEMA
@@ -89,7 +90,8 @@ def test_how_it_is_done_does_not_change_the_table(
 class Counting:
     """Counts the windows that reach the engine, and may stop after some."""
 
-    name = "counting"
+    name = "fake"  # as the one within
+    precision = "fp32"
 
     def __init__(self, detector: Detector, stop_after: int = 10**9) -> None:
         self.engine, self.windows, self.stop_after = detector.engine, 0, stop_after
@@ -148,6 +150,10 @@ def test_a_scan_of_other_settings_is_refused_until_it_begins_anew(
     )
     with pytest.raises(ScanError, match=r"detector_id: \w+ is now \w+.*--restart"):
         scan(other, [str(folder)], tmp_path / "out", HERE)
+    engine = type("OfNetwork", (Counting,), {"name": "openvino"})(bright_detector)
+    of_network = Detector(engine=engine, card=bright_detector.card)
+    with pytest.raises(ScanError, match="engine: fake is now of the network"):
+        scan(of_network, [str(folder)], tmp_path / "out", HERE)
     with pytest.raises(ScanError, match="inputs"):
         scan(bright_detector, [str(folder / "00.png")], tmp_path / "out", HERE)
     again = ScanSettings(workers=0, restart=True)
@@ -166,6 +172,54 @@ def test_a_folder_of_something_else_is_left_alone(bright_detector: Detector, fol
     with pytest.raises(ScanError, match="left alone"):
         scan(bright_detector, [str(folder)], folder, HERE)
     assert sorted(folder.iterdir()) == before
+
+
+def test_lists_of_different_folders_may_name_alike(bright_detector: Detector, folder: Path, tmp_path: Path) -> None:
+    for name, number in (("a", 1), ("b", 11)):
+        (tmp_path / name).mkdir()
+        shutil.copy(folder / f"{number:02}.png", tmp_path / name / "same.png")
+        (tmp_path / name / "list.txt").write_text("same.png\n")
+    scan(bright_detector, [str(tmp_path / name / "list.txt") for name in "ab"], tmp_path / "out", HERE)
+    assert [row["path"] for row in rows(tmp_path / "out")] == [str(tmp_path / name / "same.png") for name in "ab"]
+
+
+def test_another_spelling_of_the_inputs_doubles_nothing(
+    bright_detector: Detector, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert scan(bright_detector, ["in", str(folder / "00.png")], tmp_path / "out", HERE).done == 15
+    with pytest.raises(ScanError, match="inputs"):
+        scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
+    monkeypatch.chdir(folder)
+    with pytest.raises(ScanError, match="folder"):
+        scan(bright_detector, ["in", str(folder / "00.png")], tmp_path / "out", HERE)
+
+
+def test_rows_of_equal_bytes_are_written_as_they_come(bright_detector: Detector, folder: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        shutil.copy(folder / "03.png", folder / f"z{number:02}.png")
+    seen: list[int] = []
+    scan(bright_detector, [str(folder)], tmp_path / "out", HERE, report=lambda progress: seen.append(progress.done))
+    assert max(np.diff(seen)) <= HERE.batch_size + 1
+
+
+def test_rows_are_written_after_a_while_however_few(
+    bright_detector: Detector, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FLUSH_S", (0.0, 0.0))
+    scan(bright_detector, [str(folder)], tmp_path / "out", ScanSettings(workers=0, batch_size=1))
+    assert len(list((tmp_path / "out").glob(SHARDS))) > 5
+
+
+@pytest.mark.parametrize("damage", ["part-000000.parquet", SETTINGS, "part-abc.parquet"])
+def test_a_damaged_folder_is_refused_until_it_begins_anew(
+    bright_detector: Detector, folder: Path, tmp_path: Path, damage: str
+) -> None:
+    scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
+    (tmp_path / "out" / damage).write_bytes(b"junk")
+    with pytest.raises(ScanError, match="is damaged"):
+        scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
+    assert scan(bright_detector, [str(folder)], tmp_path / "out", ScanSettings(workers=0, restart=True)).done == 15
 
 
 @pytest.mark.parametrize("wrong", [{"workers": -1}, {"batch_size": 0}, {"shard_size": 0}])
@@ -254,9 +308,13 @@ def test_the_command_scans_and_answers(folder: Path, tmp_path: Path, capsys: pyt
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == f"{out}\n"
-    *lines, last = captured.err.splitlines()
-    assert all(json.loads(line)["event"] == "progress" for line in lines)
-    assert last.startswith("15 files, ")
+    warning, *lines = captured.err.splitlines()
+    assert "arithmetic for tests" in warning
+    *before, last = [json.loads(line) for line in lines]
+    assert {line["event"] for line in before} == {"progress"}
+    assert (last["event"], last["done"], last["failed"]) == ("done", 15, 2)
+    assert main(arguments[:-1]) == 2  # what failed before is still not read
+    assert "0 files (15 were there before)" in capsys.readouterr().err
     assert main(["results", out, "--format", "csv", "--where", "windows = 1"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 14
     assert main(["results", out, "--top", "1", "--format", "json"]) == 0

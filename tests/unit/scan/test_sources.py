@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -64,16 +65,24 @@ def test_lists_name_files_beside_them_or_anywhere(tree: Path) -> None:
     (tree / "list.txt").write_text(f"b.png\n\n{tree / 'deep' / 'c.png'}\r\n")
     (tree / "list.csv").write_text("id,path\n1,b.png\n2,deep/c.png\n")
     pq.write_table(pa.table({"path": ["b.png"]}), tree / "list.parquet")
-    for name, expected in (("txt", ["b.png", str(tree / "deep/c.png")]), ("csv", ["b.png", "deep/c.png"])):
+    for name in ("txt", "csv"):
         listed = found(tree / f"list.{name}")
-        assert [item.path for item in listed] == expected
+        assert [item.path for item in listed] == [str(tree / "b.png"), str(tree / "deep/c.png")]
         assert [Path(str(item.read())).read_bytes() for item in listed] == [picture()] * 2
     assert [item.file for item in found(tree / "list.parquet")] == [str(tree / "b.png")]
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.csv", b"id\n1\n"), ("a.parquet", b"no parquet"), ("a.zip", b"no zip"), ("a.tar", b"no tar"), ("a.tgz", b"")],
+    [
+        ("a.csv", b"id\n1\n"),
+        ("a.tar.xz", b"\xfd7zXZ\x00damaged"),
+        ("b.tar", b"\x1f\x8b damaged"),
+        ("a.parquet", b"no parquet"),
+        ("a.zip", b"no zip"),
+        ("a.tar", b"no tar"),
+        ("a.tgz", b""),
+    ],
 )
 def test_a_container_that_cannot_be_read_is_one_failure(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
@@ -119,9 +128,11 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_members_of_archives_are_read_in_place_whatever_they_are_called(archive: Path) -> None:
-    listed = found(archive)
+    listed = [item for item in found(archive) if item.problem is None]
     assert [item.path for item in listed] == [f"{archive}!{name}" for name in TAKEN]
     assert [item.read() for item in listed] == [picture(0), picture(1), picture(2)]
+    links = [item.path for item in found(archive) if item.problem is not None]
+    assert links == ([] if archive.suffix == ".zip" else [f"{archive}!link.png"])
     assert sorted(path.name for path in archive.parent.iterdir()) == [archive.name]
 
 
@@ -195,3 +206,58 @@ def test_what_a_store_does_not_give_is_a_failure() -> None:
     (unknown,) = found("nonsense://a/b.png")
     assert unknown.problem is not None
     assert unknown.problem[0] == "unreachable"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_all_there(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for shade in (1, 2):
+            file.writestr("a.png", picture(shade))
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for shade in (1, 2):
+            info = tarfile.TarInfo("a.png")
+            info.size = len(picture(shade))
+            tar.addfile(info, io.BytesIO(picture(shade)))
+    for name in ("a.zip", "a.tar"):
+        listed = found(tmp_path / name)
+        assert [item.path.rpartition("!")[2] for item in listed] == ["a.png", "a.png#2"]
+        assert [item.read() for item in listed] == [picture(1), picture(2)]
+
+
+def test_a_tar_is_what_its_bytes_are(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "really.gz", "w:gz") as tar:
+        info = tarfile.TarInfo("a.png")
+        info.size = len(picture())
+        tar.addfile(info, io.BytesIO(picture()))
+    (tmp_path / "really.gz").rename(tmp_path / "a.tar")
+    (only,) = found(tmp_path / "a.tar")
+    assert only.read() == picture()
+
+
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 600 * 2**20
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(2**21))
+    (only,) = found(tmp_path / "a.tar.gz")
+    assert only.problem is not None
+    assert "a header of 629145600 bytes" in only.problem[1]
+
+
+def test_entries_of_a_list_that_are_no_paths_are_failures(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a.png", None]}), tmp_path / "a.parquet")
+    (tmp_path / "b.csv").write_text("id,path\n1\n")
+    listed = found(tmp_path / "a.parquet", tmp_path / "b.csv")
+    assert [item.problem is None for item in listed] == [True, False, False]
+    assert listed[1].path == f"{tmp_path}/a.parquet#2"
+
+
+def test_an_archive_that_has_gone_is_a_failure_of_its_members(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        info = tarfile.TarInfo("a.png")
+        info.size = len(picture())
+        tar.addfile(info, io.BytesIO(picture()))
+    (only,) = found(tmp_path / "a.tar")
+    (tmp_path / "a.tar").unlink()
+    with pytest.raises(InputError, match="any more"):
+        only.read()
