@@ -114,9 +114,12 @@ class EarlyStages:
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            maps = self.backbone(normalised(pixels, self.backbone))[:3]
-        parts = [part for each in maps for part in (each.mean(dim=(2, 3)), each.std(dim=(2, 3)))]
-        return torch.cat(parts, dim=1).half().numpy()
+            return of_maps(self.backbone(normalised(pixels, self.backbone))[:3]).half().numpy()
+
+
+def of_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Mean and deviation of each map [n, c, h, w], one map after the other: [n, 2 * all channels]."""
+    return torch.cat([part for each in maps for part in (each.mean(dim=(2, 3)), each.std(dim=(2, 3)))], dim=1)
 
 
 def unstrided(backbone: MBConvNet) -> None:

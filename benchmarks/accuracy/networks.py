@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import torch
-from features import normalised, unstrided
+from features import normalised, of_maps, unstrided
 from protocol import Fold, family_folds, full_fold
 from torch import Tensor, nn
 from views import views
@@ -171,8 +171,7 @@ class OfStatistics(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """[n] of maps [n, c, h, w]."""
-        parts = [part for each in maps[-self.maps :] for part in (each.mean(dim=(2, 3)), each.std(dim=(2, 3)))]
-        logits: Tensor = self.layers(torch.cat(parts, dim=1))
+        logits: Tensor = self.layers(of_maps(maps[-self.maps :]))
         return logits[:, 0]
 
 

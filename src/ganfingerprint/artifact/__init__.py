@@ -22,11 +22,11 @@ from ganfingerprint.artifact.folder import (
     write_files,
 )
 from ganfingerprint.artifact.graph import (
+    GRAPHS,
     ONNX,
     OPENVINO,
     OPENVINO_REST,
-    has_graph,
-    joined,
+    graph_engines,
     offsets,
     read_graph,
     weight_files,
@@ -36,6 +36,7 @@ from ganfingerprint.artifact.tensors import Int8Tensor
 __all__ = [
     "CARD_NAME",
     "FORMAT_VERSION",
+    "GRAPHS",
     "ONNX",
     "OPENVINO",
     "OPENVINO_REST",
@@ -43,8 +44,7 @@ __all__ = [
     "Card",
     "Int8Tensor",
     "WeightFile",
-    "has_graph",
-    "joined",
+    "graph_engines",
     "offsets",
     "read_card",
     "read_file",

@@ -70,6 +70,11 @@ class Card:
         return hashlib.sha256(json.dumps(plain(parts), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
+    def exported(self) -> bool:
+        """Whether it is a graph for another engine alone: torch has no weights to load."""
+        return any(not item.file.endswith(".safetensors") for item in self.weights)
+
+    @property
     def network_config(self) -> NetworkConfig:
         """The architecture as settings; raises DetectorFormatError where this version does not have them."""
         return typing.cast(NetworkConfig, _settings(NetworkConfig, self.architecture, "architecture"))

@@ -120,9 +120,9 @@ def read_weights(folder: Path, card: Card) -> dict[str, Array]:
 
 def read_stored(folder: Path, card: Card) -> dict[str, Array]:
     """The tensors in their stored forms, see `Int8Tensor.stored`; raises as `read_weights` does."""
-    graphs = [item.file for item in card.weights if not item.file.endswith(".safetensors")]
-    if graphs:
-        raise DetectorFormatError(f"{folder} was exported and holds no weights but those of its graph: {graphs[0]}")
+    if card.exported:
+        graph = card.weights[0].file
+        raise DetectorFormatError(f"{folder} was exported and holds no weights but those of its graph: {graph}")
     stored: dict[str, Array] = {}
     for item in card.weights:
         path = folder / item.file

@@ -15,15 +15,16 @@ from ganfingerprint.errors import DetectorFormatError
 
 OPENVINO, OPENVINO_REST = "model-openvino.xml", "model-openvino.bin"  # the graph, and what its buffer ends with
 ONNX = "model.onnx"
+GRAPHS = {"openvino": OPENVINO, "onnx": ONNX}  # engine → its graph
 ALIGNMENT = 64  # bytes; no number of any kind straddles a boundary of its own size
 
 
 def joined(parts: Sequence[bytes]) -> bytearray:
-    """The parts one after the other, each where `offsets` says."""
-    whole = bytearray()
-    for part in parts:
-        whole += bytes(-len(whole) % ALIGNMENT)
-        whole += part
+    """The parts, at least one, one after the other, each where `offsets` says."""
+    starts = offsets(parts)
+    whole = bytearray(starts[-1] + len(parts[-1]))
+    for start, part in zip(starts, parts, strict=True):
+        whole[start : start + len(part)] = part
     return whole
 
 
@@ -41,9 +42,9 @@ def weight_files(folder: Path, card: Card) -> dict[str, bytes]:
     return {item.file: read_file(folder, item) for item in card.weights}
 
 
-def has_graph(card: Card, name: str) -> bool:
-    """Whether the detector has a file of that name for another engine."""
-    return _find(card, name) is not None
+def graph_engines(card: Card) -> list[str]:
+    """The engines that the detector has a graph for, the fastest first."""
+    return [engine for engine, name in GRAPHS.items() if _find(card, name) is not None]
 
 
 def read_graph(folder: Path, card: Card, name: str, rest: str | None = None) -> tuple[bytes, bytearray]:

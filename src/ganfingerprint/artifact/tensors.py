@@ -16,7 +16,7 @@ from ganfingerprint.types import Float32Array
 
 Array = NDArray[Any]
 
-_INT8, _SCALE, _ZERO = "::int8", "::scale", "::zero"
+INT8, SCALE, ZERO = "::int8", "::scale", "::zero"  # after the name of a tensor: the parts of its stored form
 _KINDS = frozenset({"float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"})
 
 
@@ -42,14 +42,14 @@ class Int8Tensor:
     def opened(self) -> Float32Array:
         """The float32 tensor, with the same bits wherever it is computed."""
         parts = self.stored()
-        return _dequantised(parts[_INT8], parts[_SCALE], parts.get(_ZERO))
+        return _dequantised(parts[INT8], parts[SCALE], parts.get(ZERO))
 
     def stored(self) -> dict[str, Array]:
         """What goes into the file, by suffix of the name; scale and zero are shaped to broadcast."""
         shape = [1] * self.values.ndim
         shape[self.axis] = -1
-        parts: dict[str, Array] = {_INT8: self.values, _SCALE: self.scale.reshape(shape)}
-        return parts if self.zero is None else {**parts, _ZERO: self.zero.reshape(shape)}
+        parts: dict[str, Array] = {INT8: self.values, SCALE: self.scale.reshape(shape)}
+        return parts if self.zero is None else {**parts, ZERO: self.zero.reshape(shape)}
 
 
 def stored_form(state: Mapping[str, Array | Int8Tensor]) -> dict[str, Array]:
@@ -78,10 +78,10 @@ def opened_form(stored: Mapping[str, Array]) -> dict[str, Array]:
     state: dict[str, Array] = {}
     for name, tensor in stored.items():
         base, mark, part = name.partition("::")
-        if mark and not {base + _INT8, base + _SCALE} <= stored.keys():
+        if mark and not {base + INT8, base + SCALE} <= stored.keys():
             raise DetectorDamagedError(f"tensor {base} lacks its values or its scale (there is {part})")
-        if mark + part == _INT8:
-            state[base] = _dequantised(tensor, stored[base + _SCALE], stored.get(base + _ZERO))
+        if mark + part == INT8:
+            state[base] = _dequantised(tensor, stored[base + SCALE], stored.get(base + ZERO))
         elif not mark:
             state[name] = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor.copy()
     return state

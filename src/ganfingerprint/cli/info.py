@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ganfingerprint.artifact import ONNX, OPENVINO, Card, has_graph, read_card, read_file, shipped_detector
+from ganfingerprint.artifact import Card, graph_engines, read_card, read_file, shipped_detector
 from ganfingerprint.artifact.card import plain
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.exit_codes import ExitCode
@@ -116,16 +116,10 @@ def _identity(card: Card, folder: Path) -> Facts:
         ("folder", str(folder)),
         ("made", f"{card.created or 'unknown'}, with version {card.package_version or 'unknown'}"),
         ("weights", f"{size:.1f} MB in {len(card.weights)} file{'' if len(card.weights) == 1 else 's'}"),
-        ("engines", ", ".join(_engines(card))),
+        ("engines", ", ".join([*([] if card.exported else ["torch"]), *graph_engines(card)])),
         ("first weights", card.origin or "not stated"),
         ("licence", card.licence or "not stated"),
     ]
-
-
-def _engines(card: Card) -> list[str]:
-    """The engines that the detector has weights or a graph for."""
-    own = ["torch"] if all(item.file.endswith(".safetensors") for item in card.weights) else []
-    return own + [name for name, graph in (("openvino", OPENVINO), ("onnx", ONNX)) if has_graph(card, graph)]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Facts:

@@ -37,14 +37,12 @@ def results(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where Parquet is written.")] = None,
 ) -> int:
     """Show the rows of a scan, while it runs too."""
-    from ganfingerprint.scan.query import ask
+    from ganfingerprint.scan.query import ask, write
 
     if (layout is Layout.PARQUET) != (output is not None):
         raise UsageError("--format parquet and --output FILE go together")
     table = ask(folder, where=where, top=top)
     if output is not None:
-        from ganfingerprint.scan.query import write
-
         write(table, output)
         print(output)
     elif layout is Layout.JSON:

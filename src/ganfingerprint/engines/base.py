@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from ganfingerprint.artifact import ONNX, OPENVINO, Card, has_graph
+from ganfingerprint.artifact import Card, graph_engines
 from ganfingerprint.errors import UsageError
 from ganfingerprint.types import Outputs, UInt8Array
 
@@ -93,13 +93,11 @@ def chunks(windows: UInt8Array, size: int) -> Iterator[UInt8Array]:
 
 
 def _fastest(card: Card, device: str, precision: str) -> str:
-    alone = [
-        row for name, row in ((OPENVINO, "openvino"), (ONNX, "onnx")) if name in {item.file for item in card.weights}
-    ]
-    if alone:  # exported: there is nothing else
-        return alone[0]
+    graphs = graph_engines(card)
+    if card.exported and graphs:
+        return graphs[0]
     for_cpu = device == "cpu" or (device == "auto" and not (_is_here("torch") and _has_accelerator()))
-    usable = has_graph(card, OPENVINO) and precision in ("fp32", "bf16") and _is_here("openvino")
+    usable = "openvino" in graphs and precision in ("fp32", "bf16") and _is_here("openvino")
     return "openvino" if for_cpu and usable else "torch"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,21 +31,17 @@ class OpenVINOEngine:
 
     name = "openvino"
 
-    def __init__(
-        self, model: openvino.Model, *, precision: str = "fp32", threads: int = 0, buffer: object = None
-    ) -> None:
+    def __init__(self, model: openvino.Model, *, precision: str = "fp32", buffer: object = None) -> None:
         if precision not in _PRECISIONS:
             raise UsageError(f"openvino has no precision '{precision}' (there are: {', '.join(_PRECISIONS)})")
         self.precision = precision
         self._buffer = buffer  # the compiled network still looks into the memory that its constants came from
-        options: dict[str, Any] = {
+        options = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
             # else activations become 8-bit integers wherever weights are stored so, and answers move by a tenth
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
             "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all threads
         }
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
         self.compiled = openvino.Core().compile_model(model, "CPU", options)
 
     def run(self, windows: UInt8Array) -> Outputs:

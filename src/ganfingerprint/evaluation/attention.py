@@ -23,8 +23,7 @@ def draw_attention(judge: Detector, table: ScoreTable, root: Path, folder: Path)
     for old in folder.glob("attention-*.png"):
         old.unlink()
     network = judge.card.network_config
-    exported = any(not item.file.endswith(".safetensors") for item in judge.card.weights)
-    if exported or not (network.attention or network.fingerprint_block) or find_spec("torch") is None:
+    if judge.card.exported or not (network.attention or network.fingerprint_block) or find_spec("torch") is None:
         return []
     from ganfingerprint.explain.attention import visualize_attention_maps  # brings torch
     from ganfingerprint.explain.overlay import save_result

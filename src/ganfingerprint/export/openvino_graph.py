@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganfingerprint.artifact import Card, joined, offsets, read_stored, weight_files
-from ganfingerprint.artifact.tensors import Array
+from ganfingerprint.artifact import Card, offsets, read_stored, weight_files
+from ganfingerprint.artifact.graph import ALIGNMENT
+from ganfingerprint.artifact.tensors import INT8, SCALE, ZERO, Array, opened_form
 from ganfingerprint.engines.openvino_engine import openvino  # as it is silent, see there
 from ganfingerprint.export.traced import Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
@@ -48,7 +49,7 @@ def shared_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes
     _open_inside(graph, read_stored(folder, card))
     text, constants = _serialised(graph)
     parts = list(weight_files(folder, card).values())
-    places = _places(joined(parts), parts)
+    places = _places(parts)
     *_, base = offsets([*parts, b""])
     rest = bytearray()
     tree = ElementTree.fromstring(text)
@@ -59,7 +60,7 @@ def shared_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes
         chunk = constants[start : start + size]
         place = places.get(hashlib.sha256(chunk).digest()) if size >= SMALLEST else None
         if place is None:
-            rest += bytes(-len(rest) % 64)
+            rest += bytes(-len(rest) % ALIGNMENT)
             place = base + len(rest)
             rest += chunk
         data.set("offset", str(place))
@@ -74,31 +75,28 @@ def whole_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes,
 
 def _open_inside(graph: openvino.Model, stored: Mapping[str, Array]) -> None:
     """Put stored forms of 8 and 16 bits in the place of the float32 constants that they open to."""
+    state = opened_form(stored)
     for node in graph.get_ops():
         name = node.get_friendly_name().removeprefix("self.network.")
-        if node.get_type_name() != "Constant":
+        if node.get_type_name() != "Constant" or name not in state or not np.array_equal(state[name], node.data):
+            continue  # another node, or folded into something else on the way
+        opened = _opening(name, stored)
+        if opened is None:
             continue
-        opened = _opened(name, stored)
-        if opened is None or not np.array_equal(opened[1], node.data):
-            continue  # folded into something else on the way
-        opened[0].set_friendly_name(node.get_friendly_name())
+        opened.set_friendly_name(node.get_friendly_name())
         for reader in node.output(0).get_target_inputs():
-            reader.replace_source_output(opened[0].output(0))
+            reader.replace_source_output(opened.output(0))
 
 
-def _opened(name: str, stored: Mapping[str, Array]) -> tuple[openvino.Node, Array] | None:
-    """The nodes that open a stored tensor, and what comes out; None for one that is stored as it is."""
-    values, scale, zero = (stored.get(name + suffix) for suffix in ("::int8", "::scale", "::zero"))
-    if values is not None and scale is not None:
-        whole = ops.convert(ops.constant(values), np.float32)
-        numbers = values.astype(np.float32)
-        if zero is not None:
-            whole = ops.subtract(whole, ops.convert(ops.constant(zero), np.float32))
-            numbers -= zero.astype(np.float32)
-        return ops.multiply(whole, ops.constant(scale)), numbers * scale
-    half = stored.get(name)
-    if half is not None and half.dtype == np.float16:
-        return ops.convert(ops.constant(half), np.float32), half.astype(np.float32)
+def _opening(name: str, stored: Mapping[str, Array]) -> openvino.Node | None:
+    """The nodes that open a stored tensor as `opened_form` does; None for one that is stored as it is."""
+    if name + INT8 in stored:
+        whole = ops.convert(ops.constant(stored[name + INT8]), np.float32)
+        if name + ZERO in stored:
+            whole = ops.subtract(whole, ops.convert(ops.constant(stored[name + ZERO]), np.float32))
+        return ops.multiply(whole, ops.constant(stored[name + SCALE]))
+    if stored[name].dtype == np.float16:
+        return ops.convert(ops.constant(stored[name]), np.float32)
     return None
 
 
@@ -109,14 +107,15 @@ def _serialised(graph: openvino.Model) -> tuple[bytes, bytes]:
         return text.read_bytes(), constants.read_bytes()
 
 
-def _places(buffer: bytearray, parts: list[bytes]) -> dict[bytes, int]:
+def _places(parts: list[bytes]) -> dict[bytes, int]:
     """Where in the joined weight files each tensor's bytes begin, by their hash."""
     found: dict[bytes, int] = {}
     for start, part in zip(offsets(parts), parts, strict=True):
-        header = int.from_bytes(part[:8], "little")
-        for entry in _entries(part[8 : 8 + header]):
-            first, last = (start + 8 + header + end for end in entry)
-            found.setdefault(hashlib.sha256(memoryview(buffer)[first:last]).digest(), first)
+        first = 8 + int.from_bytes(part[:8], "little")  # where the header ends
+        for begin, end in _entries(part[8:first]):
+            found.setdefault(
+                hashlib.sha256(memoryview(part)[first + begin : first + end]).digest(), start + first + begin
+            )
     return found
 
 

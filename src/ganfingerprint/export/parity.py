@@ -10,11 +10,11 @@ import numpy as np
 
 from ganfingerprint.calibrate import Calibration, fake_scores
 from ganfingerprint.config import WindowConfig
-from ganfingerprint.decode import decode
+from ganfingerprint.detector import prepare
 from ganfingerprint.engines import Engine
 from ganfingerprint.errors import InputError
 from ganfingerprint.types import UInt8Array, Verdict
-from ganfingerprint.windows import cut_windows, pool
+from ganfingerprint.windows import pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def drawn_pictures(side: int, count: int = 16) -> list[Tried]:
 
 
 def read_pictures(paths: Sequence[Path], policy: WindowConfig) -> list[Tried]:
-    """The pictures that can be read, under a detector's own window policy."""
+    """The pictures that can be judged, under a detector's own window policy."""
     found = []
     for path in paths:
         try:
-            found.append(Tried(str(path), cut_windows(decode(path), policy).pixels))
+            found.append(Tried(str(path), prepare(path, policy).windows.pixels))
         except InputError:
             continue
     return found

@@ -8,7 +8,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ganfingerprint.artifact import ONNX, OPENVINO, OPENVINO_REST, Card, read_card, read_file, weight_files, write_files
+from ganfingerprint.artifact import (
+    GRAPHS,
+    ONNX,
+    OPENVINO,
+    OPENVINO_REST,
+    Card,
+    read_card,
+    read_file,
+    weight_files,
+    write_files,
+)
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.engines import load_engine
 from ganfingerprint.engines.torch_engine import TorchEngine
@@ -16,7 +26,7 @@ from ganfingerprint.errors import ExportError, UsageError
 from ganfingerprint.export.parity import Parity, Tried, compare, drawn_pictures, read_pictures
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
-TARGETS = ("openvino", "onnx")
+TARGETS = tuple(GRAPHS)
 LARGEST = 1e-2  # difference of a logit that is still the same answer
 
 

@@ -56,12 +56,10 @@ def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, t
         while True:
             for worker in pool:
                 while not exhausted or again:
-                    item = again[0] if again else next(items, None)
+                    item = again.popleft() if again else next(items, None)
                     if item is None:
                         exhausted = True
                         break
-                    if again:
-                        again.popleft()
                     if not worker.accepts(item):
                         again.appendleft(item)
                         break

@@ -71,9 +71,8 @@ def scan(
     """Judge everything that the inputs name, a row each, into the table in `out`; continues an earlier run.
 
     Memory grows with the number of files by some hundred bytes each, the answers for equal bytes (of at most
-    `REMEMBERED`) included. Where it stops, killed or not, what was
-    written stays, and the same call goes on from there. With `workers` it starts processes: a script that calls it
-    needs Python's `if __name__ == "__main__":`.
+    `REMEMBERED`) included. Where it stops, killed or not, what was written stays, and the same call goes on from
+    there. With `workers` it starts processes: a script that calls it needs Python's `if __name__ == "__main__":`.
 
     Args:
         detector: judges.

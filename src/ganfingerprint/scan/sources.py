@@ -17,10 +17,10 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,14 +39,10 @@ from ganfingerprint.errors import (
 LISTS = frozenset({".txt", ".csv", ".parquet"})
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PATH_COLUMN = "path"
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-)  # what readers of archives raise
+_DAMAGE = (  # what readers of lists and archives raise
+    *(OSError, EOFError, ValueError, NotImplementedError),
+    *(csv.Error, pa.ArrowException, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,19 +130,17 @@ def _remote(address: str, *, recursive: bool) -> Iterator[Item]:
 
 
 def _fetched(address: str) -> bytes:
-    """The bytes at an address; no more than the limit are ever taken."""
-    limit = DecodeLimits().max_bytes
+    """The bytes at an address."""
     try:
         system, place = _system(address)
         with system.open(place, "rb") as stream:
-            content: bytes = stream.read(limit + 1)
+            return _content(stream, address)
+    except InputError:
+        raise
     except FileNotFoundError as problem:
         raise FileMissingError(address, "there is no such file") from problem
     except Exception as problem:  # each store has errors of its own
         raise UnreachableError(address, f"it cannot be fetched ({problem})") from problem
-    if len(content) > limit:
-        raise ImageTooLargeError(address, f"the file is over the limit of {limit / 2**20:g} MiB")
-    return content
 
 
 def _system(address: str) -> tuple[Any, str]:
@@ -166,17 +160,13 @@ def _listed(path: Path) -> Iterator[Item]:
     readers: dict[str, Callable[[Path], Iterator[str | None]]]
     readers = {".txt": _lines, ".csv": _csv_paths, ".parquet": _parquet_paths}
     reader = readers[path.suffix.lower()]
-    try:
+    with _readable(path, "the list cannot be read"):
         for number, entry in enumerate(reader(path), start=1):
             if isinstance(entry, str):
                 yield Item(path=str(path.parent / entry), file=str(path.parent / entry))
             else:
                 problem = (UnreadableImageError.code, f"entry {number} of the list names no file")
                 yield Item(path=f"{path}#{number}", file=str(path), problem=problem)
-    except FileNotFoundError as absent:
-        raise FileMissingError(str(path), "there is no such file or folder") from absent
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as damage:
-        raise UnreadableImageError(str(path), f"the list cannot be read ({damage})") from damage
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -202,45 +192,48 @@ def _parquet_paths(path: Path) -> Iterator[str | None]:
 
 
 def _zip_items(path: Path) -> Iterator[Item]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if _is_picture(info.filename)]
-    except FileNotFoundError as problem:
-        raise FileMissingError(str(path), "there is no such file or folder") from problem
-    except (*_DAMAGE, NotImplementedError) as problem:
-        raise UnreadableImageError(str(path), f"the archive cannot be read ({problem})") from problem
-    for name, number in _numbered(names):
-        yield Item(path=f"{path}!{_once(name, number)}", file=str(path), member=(name, number))
+    with _readable(path, "the archive cannot be read"), zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if _is_picture(info.filename)]
+    seen: Counter[str] = Counter()
+    for name in names:
+        yield Item(path=_named(path, name, seen), file=str(path), member=(name, seen[name] - 1))
 
 
 def _tar_items(path: Path) -> Iterator[Item]:
     """Members of a plain tar are found again by their place; those of a compressed one come along."""
-    limit = DecodeLimits().max_bytes
+    seen: Counter[str] = Counter()
+    with (
+        _readable(path, "the archive cannot be read to its end"),
+        _Bounded.open(path) as stream,
+        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:") as archive,
+    ):
+        for info in archive:
+            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+            if info.isdir() or not _is_picture(info.name):
+                continue
+            name = _named(path, info.name, seen)
+            if not info.isfile():
+                said = "this is a link or a device in an archive, not a file"
+                yield Item(path=name, file=str(path), problem=(UnreadableImageError.code, said))
+            elif info.size > DecodeLimits().max_bytes:
+                yield Item(path=name, file=str(path), problem=(ImageTooLargeError.code, _over_the_limit()))
+            elif stream.plain and not info.issparse():
+                yield Item(path=name, file=str(path), span=(info.offset_data, info.size))
+            else:
+                with stream.unbounded():
+                    content = cast(BinaryIO, archive.extractfile(info)).read()
+                yield Item(path=name, file=str(path), payload=content)
+
+
+@contextlib.contextmanager
+def _readable(path: Path, said: str) -> Iterator[None]:
+    """Whatever reading a list or an archive raises becomes an InputError; `said` is what cannot be done."""
     try:
-        with _Bounded.open(path) as stream, tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:") as archive:
-            seen: Counter[str] = Counter()
-            for info in archive:
-                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
-                if info.isdir() or not _is_picture(info.name):
-                    continue
-                name = f"{path}!{_once(info.name, seen[info.name])}"
-                seen[info.name] += 1
-                if not info.isfile():
-                    said = "this is a link or a device in an archive, not a file"
-                    yield Item(path=name, file=str(path), problem=(UnreadableImageError.code, said))
-                elif info.size > limit:
-                    said = f"the file is over the limit of {limit / 2**20:g} MiB"
-                    yield Item(path=name, file=str(path), problem=(ImageTooLargeError.code, said))
-                elif stream.plain and not info.issparse():
-                    yield Item(path=name, file=str(path), span=(info.offset_data, info.size))
-                else:
-                    with stream.unbounded():
-                        content = cast(BinaryIO, archive.extractfile(info)).read()
-                    yield Item(path=name, file=str(path), payload=content)
+        yield
     except FileNotFoundError as problem:
         raise FileMissingError(str(path), "there is no such file or folder") from problem
-    except (*_DAMAGE, tarfile.TarError) as problem:
-        raise UnreadableImageError(str(path), f"the archive cannot be read to its end ({problem})") from problem
+    except _DAMAGE as problem:
+        raise UnreadableImageError(str(path), f"{said} ({problem})") from problem
 
 
 class _Bounded:
@@ -295,31 +288,34 @@ def _part_of(file: str, span: tuple[int, int], shown: str) -> bytes:
         raise UnreadableImageError(shown, f"its archive cannot be read any more ({problem.strerror})") from problem
 
 
-def _numbered(names: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Each name, and how many before it are the same."""
-    seen: Counter[str] = Counter()
-    for name in names:
-        yield name, seen[name]
-        seen[name] += 1
-
-
-def _once(name: str, number: int) -> str:
-    return f"{name}#{number + 1}" if number else name
+def _named(archive: Path, member: str, seen: Counter[str]) -> str:
+    """What the row of a member says, and counts it: of one name there may be several."""
+    seen[member] += 1
+    return f"{archive}!{member}#{seen[member]}" if seen[member] > 1 else f"{archive}!{member}"
 
 
 def _zip_member(file: str, member: tuple[str, int], shown: str) -> bytes:
     """The bytes of a member; no more than the limit are ever unpacked, whatever the archive says of its size."""
-    limit = DecodeLimits().max_bytes
     try:
         archive, directory = _archive(file)
         name, number = member
         with archive.open(directory[name][number]) as stream:
-            content = stream.read(limit + 1)
-    except (*_DAMAGE, LookupError, RuntimeError, NotImplementedError) as problem:
+            return _content(stream, shown)
+    except (*_DAMAGE, LookupError, RuntimeError) as problem:
         raise UnreadableImageError(shown, f"the member of the archive cannot be read ({problem})") from problem
+
+
+def _content(stream: IO[bytes], shown: str) -> bytes:
+    """All bytes of a stream; no more than the limit and one are ever read."""
+    limit = DecodeLimits().max_bytes
+    content = stream.read(limit + 1)
     if len(content) > limit:
-        raise ImageTooLargeError(shown, f"the file is over the limit of {limit / 2**20:g} MiB")
+        raise ImageTooLargeError(shown, _over_the_limit())
     return content
+
+
+def _over_the_limit() -> str:
+    return f"the file is over the limit of {DecodeLimits().max_bytes / 2**20:g} MiB"
 
 
 @functools.lru_cache(maxsize=2)

@@ -79,10 +79,9 @@ class ShardWriter:
     def add(self, row: dict[str, Any]) -> None:
         """Keep a row, and write a shard when it is time."""
         self._rows.append(row)
-        now = time.monotonic()
-        if len(self._rows) >= self.shard_size or now - self._written > max(
-            FLUSH_S[0], min(FLUSH_S[1], 0.1 * (now - self._begun))
-        ):
+        now, (least, most) = time.monotonic(), FLUSH_S
+        due = now - self._written > max(least, min(most, 0.1 * (now - self._begun)))
+        if due or len(self._rows) >= self.shard_size:
             self.flush()
 
     def flush(self) -> None:
@@ -124,18 +123,15 @@ class ShardWriter:
             with replacing(noted) as beside:
                 text = json.dumps({"version": VERSION, "settings": self.settings}, indent=2)
                 beside.write_text(text + "\n", encoding="utf-8")
-        numbers = [int(path.stem.removeprefix("part-")) for path in self.folder.glob(SHARDS)]
-        self._next = max(numbers, default=-1) + 1
-        for path in self.folder.glob(SHARDS):
+        shards = list(self.folder.glob(SHARDS))
+        self._next = max((int(path.stem.removeprefix("part-")) for path in shards), default=-1) + 1
+        for path in shards:
             if not pq.read_schema(path).equals(SCHEMA):
                 raise ScanError(f"{path} has other columns than this version writes; begin anew with --restart")
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / SETTINGS).is_file())):
-        own = (LOCK, ".scan.")
-        strangers = (
-            [path for path in folder.iterdir() if not path.name.startswith(own)] if folder.is_dir() else [folder]
-        )
-        if strangers:
-            raise ScanError(f"{folder} is there and is no scan's folder; it is left alone, choose another")
+    if not folder.exists() or (folder / SETTINGS).is_file():
+        return
+    if not folder.is_dir() or any(not path.name.startswith((LOCK, ".scan.")) for path in folder.iterdir()):
+        raise ScanError(f"{folder} is there and is no scan's folder; it is left alone, choose another")
