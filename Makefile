@@ -2,8 +2,9 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
-EXTRAS := train,backbones,onnx,notebook,dev
+EXTRAS := report,train,backbones,onnx,notebook,dev
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -22,7 +23,7 @@ help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-demo: $(STAMP)  ## judge the pictures of samples/ and write heat maps to demo-output/
+demo: $(CORE)  ## judge the pictures of samples/ and write heat maps to demo-output/
 	@$(BIN)/ganfingerprint predict samples --recursive --gradcam --output-dir demo-output
 	@echo "The fakes of samples/ are photographs that a network redrew or enlarged: the kind this detector is weakest at (README)."
 	@echo "The pictures with verdict and heat map: $(CURDIR)/demo-output"
@@ -57,13 +58,19 @@ clean:  ## remove the environment, caches and demo-output/
 	@rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+# Judging pictures needs no torch: `make demo` alone is a small installation.
+$(CORE): pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || \
 		{ echo "GANFingerprint needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "This Python cannot make environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
-	@echo "Setting up $(VENV), once; this takes a few minutes ..."
+	@echo "Setting up $(VENV), once; this takes a minute ..."
 	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -qq -c constraints.txt -e '.[report]'
+	@touch $@
+
+$(STAMP): $(CORE)
+	@echo "Adding to $(VENV) what training and tests need, once; this takes a few minutes ..."
 	@$(PIP) install -qq -c constraints.txt $(TORCH)
 	@$(PIP) install -qq -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "neither": {"attention": False, "fingerprint_block": False},
     "with statistics": {"statistics": True},
     "neither with statistics": {"statistics": True, "attention": False, "fingerprint_block": False},
+    "statistics alone": {"statistics": True, "fusion": False, "attention": False, "fingerprint_block": False},
     "with spectrum of width 8": {"frequency": True, "frequency_width": 8},
 }
 # The rest of the recipe as it was when the table was made.

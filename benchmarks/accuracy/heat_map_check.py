@@ -20,7 +20,7 @@ from ganfingerprint.catalog import read_catalog
 from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
-from ganfingerprint.explain.gradcam import generate_gradcam
+from ganfingerprint.explain.heat_map import generate_gradcam
 from ganfingerprint.explain.occlusion import occlusion_check
 
 

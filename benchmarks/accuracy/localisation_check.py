@@ -24,7 +24,7 @@ from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
 from ganfingerprint.evaluation.metrics import auc
-from ganfingerprint.explain.gradcam import generate_gradcam
+from ganfingerprint.explain.heat_map import generate_gradcam
 from ganfingerprint.types import Image, Label
 
 ALIKE = 20  # mean difference in grey levels; a photograph further from the fake is not the one it was made from

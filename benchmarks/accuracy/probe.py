@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ganfingerprint.catalog import Sample
 from ganfingerprint.config import NetworkConfig
@@ -15,6 +17,7 @@ from ganfingerprint.network.backbones import Backbone
 from ganfingerprint.network.classifier import decide
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.loss import class_loss, detection_loss
+from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.sampling import find_partners, in_pairs, sample_weights
 from ganfingerprint.training.targets import class_targets, with_classes
 
@@ -44,6 +47,8 @@ class ProbeConfig:
     balance_power: float = 0.5
     proxy_weight: float = 0.3
     heads: int = 1  # from as many seeds, their logits averaged
+    averaging: float = 0.0  # decay of a running mean of the weights, which is what scores, as `optim.ema_decay`
+    contrastive: float = 0.0  # weight of the supervised contrastive loss over generators on the hidden layer
 
 
 class Probe:
@@ -78,6 +83,8 @@ class Probe:
         for of_class in (self._fake.numpy(), ~self._fake.numpy()):
             weights[of_class] /= 2 * weights[of_class].sum()
         self._partners = find_partners(chosen) if config.pairs else None
+        names = sorted({sample.generator for sample in chosen})
+        self._generators = torch.tensor([names.index(sample.generator) for sample in chosen])
         views = [features[name][torch.from_numpy(rows)] for name in config.views]
         self.heads = [self._learn(views, weights, config, seed + 1000 * k) for k in range(config.heads)]
 
@@ -105,6 +112,7 @@ class Probe:
         )
         steps = max(1, config.epochs * len(views) * len(weights) // config.batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, total_steps=steps + 1, pct_start=0.1)
+        average = WeightAverage(head, config.averaging) if config.averaging else None
         edges = np.cumsum(weights) / weights.sum()
         for _ in range(steps):
             ticks = (np.arange(config.batch_size) + rng.random()) / config.batch_size
@@ -113,15 +121,23 @@ class Probe:
                 chosen, _ = in_pairs(chosen, self._partners, rng)
             drawn = torch.from_numpy(chosen)
             with torch.autocast("cpu", torch.bfloat16):
-                found = head(views[int(rng.integers(len(views)))][drawn])
+                hidden = head.hidden(views[int(rng.integers(len(views)))][drawn])
+                found = head.logits(hidden)
             loss = self._loss(found, drawn, config.label_smoothing)
+            if config.contrastive:
+                loss = loss + config.contrastive * contrastive_loss(hidden, self._generators[drawn])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
+            if average is not None:
+                average.update(head)
+        if average is not None:
+            with average.applied(head):
+                head = copy.deepcopy(head)
         return head.eval()
 
-    def _built(self, inputs: int, config: ProbeConfig, generator: torch.Generator) -> nn.Module:
+    def _built(self, inputs: int, config: ProbeConfig, generator: torch.Generator) -> DocumentHead | ShallowHead:
         if config.head == "shallow":
             outputs = max(1, len(self._network.classes))
             return ShallowHead(inputs, config.dropout, generator, hidden=config.hidden, outputs=outputs)
@@ -148,12 +164,19 @@ class DocumentHead(nn.Module):
         off = {"fusion": False, "frequency": False, "attention": False, "fingerprint_block": False}
         self.network = FingerprintNet(absent, dropout=dropout, statistics=True, generator=generator, **off)
 
-    def forward(self, statistics: Tensor) -> Tensor:
-        """The encoder's own standardisation is left out."""
+    def hidden(self, statistics: Tensor) -> Tensor:
+        """The embedding [n, 512]; the encoder's own standardisation is left out."""
         encoder = self.network.statistics
         assert encoder is not None
         projected: Tensor = encoder.project(encoder.dropout(statistics))
-        return self.network.classify(self.network.embedding(projected))
+        return self.network.embedding(projected)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[n], above 0 for a photograph."""
+        return self.network.classify(hidden)
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        return self.logits(self.hidden(statistics))
 
 
 class ShallowHead(nn.Module):
@@ -163,22 +186,41 @@ class ShallowHead(nn.Module):
         self, inputs: int, dropout: float, generator: torch.Generator, *, hidden: int = 256, outputs: int = 1
     ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Dropout(0.3),
-            nn.Linear(inputs, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, outputs),
+        self.body = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()
         )
-        for layer in self.layers:
+        self.top = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, outputs))
+        for layer in (*self.body, *self.top):
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5, generator=generator)
 
-    def forward(self, statistics: Tensor) -> Tensor:
-        """Logits; a single one is above 0 for a photograph."""
-        found: Tensor = self.layers(statistics)
+    def hidden(self, statistics: Tensor) -> Tensor:
+        """The hidden layer [n, hidden], 0 or above."""
+        found: Tensor = self.body(statistics)
+        return found
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[n], above 0 for a photograph, or [n, outputs] of several."""
+        found: Tensor = self.top(hidden)
         return found[:, 0] if found.shape[1] == 1 else found
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        return self.logits(self.hidden(statistics))
+
+
+def contrastive_loss(hidden: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Mean supervised contrastive loss (Khosla et al. 2020, L_out) of `hidden` [n, d], each as a direction.
+
+    Pictures of the same label [n] are each other's positives; one without a positive in the batch does not count.
+    """
+    directions = functional.normalize(hidden.float(), dim=1)
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    near = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)
+    alike = (labels[:, None] == labels) & ~itself
+    chances = near - near.logsumexp(dim=1, keepdim=True)
+    counts = alike.sum(dim=1)
+    of_each = chances.masked_fill(~alike, 0.0).sum(dim=1) / counts.clamp(min=1)
+    return -of_each[counts > 0].sum() / max(1, int((counts > 0).sum()))
 
 
 def standardised(features: Tensor, rows: np.ndarray) -> tuple[Tensor, Tensor]:

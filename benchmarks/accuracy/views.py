@@ -99,6 +99,16 @@ class Residual:
         return np.asarray(np.clip(127.5 + self.gain * residual(window, self.kind), 0, 255), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Standardised:
+    """The centre window with the same mean and deviation in each channel as any other: 127.5 and 64 grey levels."""
+
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        x = CenterWindow(SIZE)(pixels, rng).astype(np.float32)
+        x = (x - x.mean(axis=(0, 1))) / (x.std(axis=(0, 1)) + 1)
+        return np.asarray(np.clip(np.rint(127.5 + 64 * x), 0, 255), np.uint8)
+
+
 def residual(window: np.ndarray, kind: str) -> np.ndarray:
     """Float32 [s, s, 3] of pixels uint8 [s, s, 3], in grey levels."""
     x = window.astype(np.float32)
@@ -148,4 +158,5 @@ def views() -> dict[str, Step]:
         **{f"side{side}": CenterWindow(side) for side in (96, 128, 160)},
         "textured128": Part(WindowConfig(size=128, placement="texture", count=1)),
         **{f"quarter{number + 1}": Part(quarters, number) for number in range(4)},
+        "standardised": Standardised(),
     }

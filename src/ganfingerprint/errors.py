@@ -76,7 +76,7 @@ class ScanError(GanFingerprintError):
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
     "fsspec": ("fsspec", "cloud"),
-    "matplotlib": ("matplotlib", "train"),
+    "matplotlib": ("matplotlib", "report"),
     "ncnn": ("ncnn", "fakes"),
     "onnx": ("onnx", "backbones"),
     "onnxruntime": ("onnxruntime", "onnx"),

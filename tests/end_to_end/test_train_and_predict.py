@@ -17,7 +17,7 @@ from ganfingerprint.artifact import read_card
 from ganfingerprint.catalog import read_catalog
 from ganfingerprint.cli.main import main
 from ganfingerprint.config import NetworkConfig
-from ganfingerprint.explain.gradcam import generate_gradcam
+from ganfingerprint.explain.heat_map import generate_gradcam
 from ganfingerprint.network.fingerprint_net import build_network
 
 SMALL = (

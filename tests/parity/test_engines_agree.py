@@ -43,6 +43,16 @@ def test_an_engine_answers_as_torch_does(exported: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
+def test_an_engine_explains_as_torch_does(exported: Path, name: str) -> None:
+    card, pixels = read_card(exported), windows()
+    expected = load_engine("torch", exported, card, device="cpu").heat(pixels)
+    found = load_engine(name, exported, card).heat(pixels)
+    assert found.dtype == np.float32
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_an_engine_refuses_what_is_no_window(exported: Path, name: str) -> None:
     engine = load_engine(name, exported, read_card(exported))
     for wrong in (windows(1)[0], windows(1).astype(np.float32), windows(1)[:0]):

@@ -70,6 +70,8 @@ def predict(
     if judge.engine.name == "fake":
         print(FAKE_ENGINE, file=sys.stderr)
     if output_dir is not None:
+        import ganfingerprint.explain.overlay  # noqa: F401  what is missing is said before an hour of judging
+
         output_dir.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     try:
@@ -157,7 +159,7 @@ def _draw(
     with contextlib.suppress(InputError):  # it was there a moment ago; its row stands
         image = decode(path)
         if gradcam:
-            from ganfingerprint.explain.gradcam import generate_gradcam
+            from ganfingerprint.explain.heat_map import generate_gradcam
 
             heat = generate_gradcam(judge, image, prediction=answer)
         figure = visualize_result(image, answer, heat=heat, true_label=truth)

@@ -8,15 +8,15 @@ import importlib.metadata
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from ganfingerprint.artifact import Card, graph_engines
 from ganfingerprint.errors import UsageError
-from ganfingerprint.types import Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 
 class Engine(Protocol):
@@ -39,6 +39,14 @@ class Engine(Protocol):
         """Logits [n] in the network's sign (> 0: photograph) and embeddings [n, d] of windows [n, s, s, 3], n >= 1.
 
         What stands beside a window in the batch changes its logit by 1e-5 at most.
+        """
+        ...
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Grad-CAM of windows [n, s, s, 3], n >= 1: maps [n, h, w], above 0 where the evidence is for *fake*.
+
+        Raises:
+            UsageError: this engine, or the graph that it runs, has no such maps.
         """
         ...
 
@@ -90,6 +98,17 @@ def chunks(windows: UInt8Array, size: int) -> Iterator[UInt8Array]:
     if windows.dtype != np.uint8 or windows.ndim != 4 or len(windows) == 0:
         raise ValueError(f"windows must be uint8 [n, s, s, 3] with n >= 1, got {windows.dtype} {windows.shape}")
     return (windows[start : start + size] for start in range(0, len(windows), size))
+
+
+def heat_of(found: Sequence[Any]) -> Float32Array:
+    """The third output of a graph, the heat.
+
+    Raises:
+        UsageError: it has two.
+    """
+    if len(found) < 3:
+        raise UsageError("this exported graph has no heat maps; `ganfingerprint export` makes one that has")
+    return np.asarray(found[2], np.float32)
 
 
 def _fastest(card: Card, device: str, precision: str) -> str:

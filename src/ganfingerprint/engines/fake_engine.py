@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.artifact import Card
-from ganfingerprint.types import Outputs, UInt8Array
+from ganfingerprint.errors import UsageError
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 EMBEDDING_DIM = 512
 
@@ -24,6 +25,10 @@ class FakeEngine:
         embeddings = np.zeros((len(windows), EMBEDDING_DIM), dtype=np.float32)
         embeddings[:, :3] = colours / 255.0
         return Outputs(logits=((128.0 - colours.mean(axis=1)) / 16.0).astype(np.float32), embeddings=embeddings)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Raises UsageError: there is no network to look into."""
+        raise UsageError("the engine 'fake' is arithmetic and has no heat maps; choose another engine")
 
 
 def build(card: Card, folder: Path, *, device: str, precision: str) -> FakeEngine:

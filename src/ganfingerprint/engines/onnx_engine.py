@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.artifact import ONNX, Card, read_graph
-from ganfingerprint.engines.base import chunks
+from ganfingerprint.engines.base import chunks, heat_of
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
-from ganfingerprint.types import Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 try:
     import onnxruntime
@@ -21,7 +21,7 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxEngine:
-    """Runs an ONNX graph from pixels to logits and embeddings."""
+    """Runs an ONNX graph from pixels to logits, embeddings and heat."""
 
     name = "onnx"
     precision = "fp32"
@@ -32,11 +32,19 @@ class OnnxEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
+        logits, embeddings, *_ = self._run(windows)
+        return Outputs(logits=logits, embeddings=embeddings)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
+        return heat_of(self._run(windows))
+
+    def _run(self, windows: UInt8Array) -> list[Float32Array]:
+        """All outputs of the graph."""
         parts = [
             self.session.run(None, {self._pixels: np.ascontiguousarray(chunk)}) for chunk in chunks(windows, SUB_BATCH)
         ]
-        logits, embeddings = (np.concatenate(of_parts).astype(np.float32) for of_parts in zip(*parts, strict=True))
-        return Outputs(logits=logits, embeddings=embeddings)
+        return [np.concatenate(of_parts).astype(np.float32) for of_parts in zip(*parts, strict=True)]
 
 
 def build(card: Card, folder: Path, *, device: str, precision: str) -> OnnxEngine:

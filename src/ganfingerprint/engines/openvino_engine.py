@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.artifact import OPENVINO, OPENVINO_REST, Card, read_graph
-from ganfingerprint.engines.base import chunks
+from ganfingerprint.engines.base import chunks, heat_of
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
-from ganfingerprint.types import Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 # OpenVINO reports its use to its makers over the network when it is imported, unless this package is not there.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -27,7 +27,7 @@ _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVINOEngine:
-    """Runs a graph from pixels to logits and embeddings, compiled for this machine's CPU."""
+    """Runs a graph from pixels to logits, embeddings and heat, compiled for this machine's CPU."""
 
     name = "openvino"
 
@@ -46,13 +46,21 @@ class OpenVINOEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
+        logits, embeddings, *_ = self._run(windows)
+        return Outputs(logits=logits, embeddings=embeddings)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
+        return heat_of(self._run(windows))
+
+    def _run(self, windows: UInt8Array) -> list[Float32Array]:
+        """All outputs of the graph."""
         request = self.compiled.create_infer_request()  # one a call: threads may share the engine
-        logits, embeddings = [], []
+        parts = []
         for chunk in chunks(windows, SUB_BATCH):
             found = request.infer([np.ascontiguousarray(chunk)])
-            logits.append(np.array(found[0], np.float32))
-            embeddings.append(np.array(found[1], np.float32))
-        return Outputs(logits=np.concatenate(logits), embeddings=np.concatenate(embeddings))
+            parts.append([np.array(found[k], np.float32) for k in range(len(self.compiled.outputs))])
+        return [np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)]
 
 
 def build(card: Card, folder: Path, *, device: str, precision: str) -> OpenVINOEngine:

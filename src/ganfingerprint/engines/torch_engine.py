@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -12,7 +12,7 @@ import numpy as np
 from ganfingerprint.artifact import Card, read_weights
 from ganfingerprint.engines.base import chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
-from ganfingerprint.types import Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 try:
     import torch
@@ -31,6 +31,10 @@ class WindowNetwork(Protocol):
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B] and embeddings [B, d] of uint8 pixels [B, s, s, 3]."""
+        ...
+
+    def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and heat [B, h, w]; asked for where there are heat maps to draw."""
         ...
 
 
@@ -55,16 +59,24 @@ class TorchEngine:
 
     def run(self, windows: UInt8Array) -> Outputs:
         """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        network = cast(WindowNetwork, self.model)
-        logits, embeddings = [], []
+        logits, embeddings = self._run(cast(WindowNetwork, self.model).outputs, windows)
+        return Outputs(logits=logits, embeddings=embeddings)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
+        if not hasattr(self.model, "explained"):
+            raise UsageError("this network does not explain itself; see `explain.gradcam.GradCAM`")
+        return self._run(cast(WindowNetwork, self.model).explained, windows)[2]
+
+    def _run(self, function: Callable[[Tensor], tuple[Tensor, ...]], windows: UInt8Array) -> list[Float32Array]:
+        """What the function gives for all windows, each float32 [n, ...]."""
+        parts = []
         with torch.inference_mode(), self._arithmetic():
             for chunk in chunks(windows, SUB_BATCH):
                 # a copy: torch takes no reversed or read-only one
                 pixels = torch.from_numpy(np.array(chunk)).to(self.device)  # [b, s, s, 3]
-                logit, embedding = network.outputs(pixels)  # [b], [b, d]
-                logits.append(logit.float().cpu().numpy())
-                embeddings.append(embedding.float().cpu().numpy())
-        return Outputs(logits=np.concatenate(logits), embeddings=np.concatenate(embeddings))
+                parts.append([each.float().cpu().numpy() for each in function(pixels)])
+        return [np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)]
 
     def _arithmetic(self) -> contextlib.AbstractContextManager[object]:
         dtype = _PRECISIONS[self.precision]

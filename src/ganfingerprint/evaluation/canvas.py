@@ -41,7 +41,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as problem:
-        raise MissingExtraError("matplotlib", "train", "drawing figures") from problem
+        raise MissingExtraError("matplotlib", "report", "drawing figures") from problem
 
 
 def new_canvas(

@@ -75,7 +75,9 @@ def visualize_attention_maps(detector: Detector, image: Image) -> Figure:
         "self-attention received, 1 = even": [part.received for part in parts if part.received is not None],
     }
     laid = {
-        name: lay_on_picture(torch.cat(maps), windows.boxes, height=image.height, width=image.width)
+        name: lay_on_picture(
+            torch.cat(maps).float().cpu().numpy(), windows.boxes, height=image.height, width=image.width
+        )
         for name, maps in kinds.items()
         if maps
     }

@@ -1,8 +1,7 @@
-"""Grad-CAM: which parts of the picture raise the evidence for the class that is named.
+"""Grad-CAM of any layer of a network in torch, by automatic differentiation.
 
 Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
-The map is taken at the last stage that still has places: the output of the fingerprint block, or of a network of
-statistics the backbone's maps.
+The maps of whole pictures (`heat_map.py`) come from the engines, which have the same numbers in closed form.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -25,9 +23,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines import load_engine
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import DetectorDamagedError, UsageError
-from ganfingerprint.explain.stitch import lay_on_picture
-from ganfingerprint.types import BoolArray, Float32Array, Image, Label, Prediction, UInt8Array, Verdict
-from ganfingerprint.windows import cut_windows
+from ganfingerprint.types import Label, UInt8Array
 
 WINDOWS_AT_ONCE = 8
 FLOOR = 0.05  # quantile of a relative map that is shown as nothing: one extreme cell would flatten all others
@@ -51,26 +47,6 @@ class Explainable(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The weights, which tell the device."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeatMap:
-    """Where in one picture the evidence for one class lies, on the picture's own pixels."""
-
-    values: Float32Array  # [height, width] 0..1, relative to the hottest place of this picture; 0 outside `coverage`
-    coverage: BoolArray  # [height, width] true where a window looked
-    label: Label  # the class that the evidence speaks for
-    peak: float  # the Grad-CAM value that 1.0 stands for (above the lowest one where `relative`); 0: the map is flat
-    prediction: Prediction
-    relative: bool = False  # no place speaks for the class by itself; 0 is where most speaks against it, 1 least
-
-    def __post_init__(self) -> None:
-        if self.values.dtype != np.float32 or self.values.ndim != 2:
-            raise ValueError(
-                f"HeatMap.values must be float32 [height, width], got {self.values.dtype} {self.values.shape}"
-            )
-        if self.coverage.dtype != np.bool_ or self.coverage.shape != self.values.shape:
-            raise ValueError(f"HeatMap.coverage must be bool {self.values.shape}, got {self.coverage.shape}")
 
 
 class GradCAM:
@@ -154,53 +130,6 @@ class GradCAM:
 def get_gradcam_layer(model: Explainable) -> nn.Module:
     """The module that the network names for Grad-CAM."""
     return model.gradcam_layer
-
-
-def generate_gradcam(
-    detector: Detector, image: Image, label: Label | None = None, *, prediction: Prediction | None = None
-) -> HeatMap:
-    """The heat map of one picture, from every window that its detector judges, on the picture's own pixels.
-
-    Args:
-        detector: one that runs on the torch engine, or was loaded from a folder.
-        image: any picture that the detector can judge.
-        label: the class to explain; left out, the class that the verdict names, and the side to which the evidence
-            leans where the verdict is `uncertain`.
-        prediction: the detector's answer for this picture where it is known already; saves a run.
-
-    Raises:
-        UsageError: the detector runs on another engine, and was not loaded from a folder.
-        InputError: the picture cannot be judged.
-    """
-    model = torch_model(detector)
-    prediction = detector.predict_image(image) if prediction is None else prediction
-    label = named_class(prediction) if label is None else label
-    windows = cut_windows(image, detector.window)
-    with GradCAM(model) as gradcam:
-        parts = [
-            gradcam(windows.pixels[start : start + WINDOWS_AT_ONCE], label, rectify=False)
-            for start in range(0, len(windows.pixels), WINDOWS_AT_ONCE)
-        ]
-    signed = torch.cat(parts)  # [n, h, w]
-    # Where the class is named by the network's constant part alone, no place speaks for it and the paper's map is
-    # empty. Which places speak least against it is still worth seeing, and is said to be just that.
-    relative = bool(signed.max() <= 0)
-    floor = torch.quantile(signed.flatten(), FLOOR) if relative else torch.zeros(())
-    heat = (signed - floor).relu()
-    values, coverage = lay_on_picture(heat, windows.boxes, height=image.height, width=image.width)
-    peak = float(values.max())
-    if peak > 0:
-        values /= peak
-    return HeatMap(
-        values=values, coverage=coverage, label=label, peak=peak, prediction=prediction, relative=relative and peak > 0
-    )
-
-
-def named_class(prediction: Prediction) -> Label:
-    """The class that a verdict names; for `uncertain` the one to which the evidence leans (`real` at exactly 0)."""
-    if prediction.verdict is Verdict.UNCERTAIN:
-        return Label.FAKE if prediction.log10_lr > 0 else Label.REAL
-    return Label(prediction.verdict.value)
 
 
 def torch_model(detector: Detector) -> Any:

@@ -13,7 +13,7 @@ from ganfingerprint.calibrate import fake_scores
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import UsageError
-from ganfingerprint.explain.gradcam import HeatMap
+from ganfingerprint.explain.heat_map import HeatMap
 from ganfingerprint.types import Float64Array, Image, Label, UInt8Array, Windows
 from ganfingerprint.windows import cut_windows, pool
 

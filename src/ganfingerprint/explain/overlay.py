@@ -29,7 +29,7 @@ from ganfingerprint.types import BoolArray, Float32Array, Image, Label, Predicti
 if TYPE_CHECKING:  # the maps need torch, drawing them does not
     from matplotlib.figure import Figure
 
-    from ganfingerprint.explain.gradcam import HeatMap
+    from ganfingerprint.explain.heat_map import HeatMap
 
 FADE = 0.3  # below this heat the colour fades out, so that faint noise does not tint the whole picture
 MARGIN, GAP, NARROWEST = 24, 16, 640  # pixels on the sheet

@@ -18,7 +18,7 @@ try:
     from matplotlib.font_manager import FontProperties, findfont, get_font
     from matplotlib.patches import Rectangle
 except ImportError as problem:
-    raise MissingExtraError("matplotlib", "train", "drawing a result") from problem
+    raise MissingExtraError("matplotlib", "report", "drawing a result") from problem
 
 DPI = 100
 PAPER, INK, QUIET = "#ffffff", "#1a1a1a", "#5c5c5c"

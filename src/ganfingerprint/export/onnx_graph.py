@@ -1,4 +1,4 @@
-"""The network as an ONNX file: uint8 pixels in, logits and embeddings out, any number of windows."""
+"""The network as an ONNX file: uint8 pixels in; logits, embeddings and heat out, any number of windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ganfingerprint.errors import MissingExtraError
-from ganfingerprint.export.traced import Traced
+from ganfingerprint.export.traced import OUTPUTS, Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
 try:
@@ -35,7 +35,7 @@ def onnx_file(model: FingerprintNet, side: int) -> bytes:
             dynamo=True,
             external_data=False,
             input_names=["pixels"],
-            output_names=["logits", "embeddings"],
+            output_names=list(OUTPUTS),
             dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},),
             opset_version=OPSET,
             verbose=False,

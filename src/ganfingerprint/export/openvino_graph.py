@@ -21,7 +21,7 @@ from ganfingerprint.artifact import Card, offsets, read_stored, weight_files
 from ganfingerprint.artifact.graph import ALIGNMENT
 from ganfingerprint.artifact.tensors import INT8, SCALE, ZERO, Array, opened_form
 from ganfingerprint.engines.openvino_engine import openvino  # as it is silent, see there
-from ganfingerprint.export.traced import Traced
+from ganfingerprint.export.traced import OUTPUTS, Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
 ops = openvino.opset14
@@ -39,8 +39,9 @@ def openvino_graph(model: FingerprintNet, side: int) -> openvino.Model:
             input=[openvino.PartialShape([-1, side, side, 3])],
         )
     graph.inputs[0].get_tensor().set_names({"pixels"})
-    for output, name in zip(graph.outputs, ("logits", "embeddings"), strict=True):
+    for output, name in zip(graph.outputs, OUTPUTS, strict=True):
         output.get_tensor().set_names({name})
+    _turn_back(graph)
     return graph
 
 
@@ -71,6 +72,19 @@ def whole_files(graph: openvino.Model, folder: Path, card: Card) -> tuple[bytes,
     """The graph as XML and all its constants, in the detector's stored forms: a pair that OpenVINO reads by itself."""
     _open_inside(graph, read_stored(folder, card))
     return _serialised(graph)
+
+
+def _turn_back(graph: openvino.Model) -> None:
+    """Let products read weights as they are stored: the converter turns those of gradients, a second copy."""
+    for node in list(graph.get_ops()):
+        if node.get_type_name() != "MatMul":
+            continue
+        left, right = node.input_value(0), node.input_value(1).get_node()
+        if right.get_type_name() == "Constant" and right.get_friendly_name().startswith("Transpose"):
+            turned = ops.matmul(left, ops.constant(np.ascontiguousarray(right.data.T)), False, False)
+            turned.set_friendly_name(node.get_friendly_name())
+            for reader in node.output(0).get_target_inputs():
+                reader.replace_source_output(turned.output(0))
 
 
 def _open_inside(graph: openvino.Model, stored: Mapping[str, Array]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ganfingerprint.network.gradient import pull_back
+
 
 class EnhancedClassifier(nn.Module):
     """512 → 256 → 128 → classes with the embedding added again, through a linear layer, after the second stage.
@@ -26,6 +28,13 @@ class EnhancedClassifier(nn.Module):
         logits: Tensor = self.output(self.layer3(hidden))
         return logits
 
+    def pull_back(self, embedding: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient at embeddings [B, embedding_dim] of what has `gradient` [B, classes] at the logits."""
+        hidden = self.layer2(self.layer1(embedding)) + self.residual(embedding)
+        gradient = pull_back([*self.layer3, self.output], hidden, gradient)
+        through = pull_back([*self.layer1, *self.layer2], embedding, gradient)
+        return through + pull_back([self.residual], embedding, gradient)
+
     def initialise(self, generator: torch.Generator | None) -> None:
         """Start undecided, with logits near 0: wide ones are noise that the first hundred steps only unlearn."""
         nn.init.normal_(self.output.weight, std=0.1 * self.output.in_features**-0.5, generator=generator)
@@ -41,6 +50,14 @@ def decide(class_logits: Tensor, photographs: int) -> Tensor:
         return class_logits[:, 0]
     of_photographs, of_fakes = class_logits.float().tensor_split([photographs], dim=1)
     return of_photographs.logsumexp(dim=1) - of_fakes.logsumexp(dim=1)
+
+
+def decide_gradient(class_logits: Tensor, photographs: int) -> Tensor:
+    """The gradient of `decide` at the logits of the classes, [B, classes]."""
+    if class_logits.shape[1] == 1:
+        return torch.ones_like(class_logits)
+    of_photographs, of_fakes = class_logits.float().tensor_split([photographs], dim=1)
+    return torch.cat([of_photographs.softmax(dim=1), -of_fakes.softmax(dim=1)], dim=1)
 
 
 def _stage(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -16,8 +16,9 @@ from ganfingerprint.config import NetworkConfig
 from ganfingerprint.errors import ConfigError
 from ganfingerprint.network.adapters import add_adapters, freeze_all_but_adapters
 from ganfingerprint.network.backbones import Backbone, FeatureMaps, build_backbone
-from ganfingerprint.network.classifier import EnhancedClassifier, decide
+from ganfingerprint.network.classifier import EnhancedClassifier, decide, decide_gradient
 from ganfingerprint.network.frequency import FrequencyEncoder
+from ganfingerprint.network.gradient import pull_back
 from ganfingerprint.network.layers import FingerprintBlock, SelfAttention, conv_norm_relu, initialise, pool_to_grid
 from ganfingerprint.network.statistics import StatisticsEncoder
 from ganfingerprint.types import Label
@@ -151,11 +152,14 @@ class FingerprintNet(nn.Module):
         """The fingerprint map [B, 256, h, w] averaged over its cells, and the maps' statistics, whichever of the two
         the network has, as fingerprints [B, embedding_dim].
         """
+        embeddings: Tensor = self.embedding(self._pooled(features, maps))
+        return embeddings
+
+    def _pooled(self, features: Tensor | None, maps: FeatureMaps) -> Tensor:
         pooled = [] if features is None else [features.mean(dim=(2, 3))]
         if self.statistics is not None:
             pooled.append(self.statistics(maps))
-        embeddings: Tensor = self.embedding(torch.cat([part.to(pooled[0].dtype) for part in pooled], dim=1))
-        return embeddings
+        return torch.cat([part.to(pooled[0].dtype) for part in pooled], dim=1)
 
     def class_logits(self, embeddings: Tensor) -> Tensor:
         """Fingerprints [B, embedding_dim] → a logit for each class, photographs first, [B, classes]."""
@@ -184,6 +188,29 @@ class FingerprintNet(nn.Module):
         """Pixels [B, s, s, 3] (see `normalise`) → logits [B] and embeddings [B, embedding_dim]."""
         x = self.normalise(pixels)
         return self.head(self.feature_maps(x), x)
+
+    def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels [B, s, s, 3] → logits [B], embeddings [B, embedding_dim] and heat [B, h, w]; in evaluation mode.
+
+        Heat is Grad-CAM for the class *fake* at `gradcam_layer`, without its rectifier (for photographs: with its
+        sign turned). The head sees the layer's maps by their means and deviations; the gradients through deviations
+        cancel over the cells, so that a map's weight is the gradient at its mean alone.
+        """
+        x = self.normalise(pixels)
+        maps = self.feature_maps(x)
+        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
+        pooled = self._pooled(features, maps)
+        embeddings: Tensor = self.embedding(pooled)
+        class_logits = self.class_logits(embeddings)
+        gradient = decide_gradient(class_logits, self.photographs).to(embeddings.dtype)
+        gradient = pull_back(self.embedding, pooled, self.classifier.pull_back(embeddings, gradient))
+        if features is None:
+            assert self.statistics is not None
+            features, weights = self.statistics.weights(maps, gradient)
+        else:
+            weights = gradient[:, : features.shape[1]]
+        heat = -(weights[:, :, None, None] * features).sum(dim=1) / (features.shape[2] * features.shape[3])
+        return self.decide(class_logits), embeddings, heat
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels [B, s, s, 3] (see `normalise`) → logits [B], above 0 for a photograph.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ganfingerprint.network.backbones import Backbone, FeatureMaps
+from ganfingerprint.network.gradient import pull_back
 
 _EPS = 1e-6
 
@@ -59,12 +60,26 @@ class StatisticsEncoder(nn.Module):
         projected: Tensor = self.project(self.dropout(self.standardise(self.statistics(self._placed(maps)))))
         return projected
 
+    def weights(self, maps: FeatureMaps, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The maps as `places` shows them [B, c, h, w], and the gradient [B, c] at their means of what has `gradient`
+        [B, out_channels] behind this encoder.
+        """
+        raw = self.statistics(maps)
+        at_statistics = pull_back([self.standardise, *self.project], raw, gradient)
+        at_means = at_statistics[:, : sum(plane.shape[1] for plane in maps[:3])]
+        if _share_a_grid(maps):
+            return torch.cat(maps[:3], dim=1), at_means
+        return maps.high, at_means[:, -maps.high.shape[1] :]
+
     def _placed(self, maps: FeatureMaps) -> FeatureMaps:
         """The maps after `places`: all three as one where they share a grid, else the last alone."""
-        planes = (maps.low, maps.mid, maps.high)
-        if len({plane.shape[2:] for plane in planes}) > 1:
+        if not _share_a_grid(maps):
             return maps._replace(high=self.places(maps.high))
-        joined: Tensor = self.places(torch.cat(planes, dim=1))  # [B, all channels, h, w]
+        joined: Tensor = self.places(torch.cat(maps[:3], dim=1))  # [B, all channels, h, w]
         ends = (maps.low.shape[1], maps.low.shape[1] + maps.mid.shape[1])
         low, mid, high = joined.tensor_split(ends, dim=1)
         return maps._replace(low=low, mid=mid, high=high)
+
+
+def _share_a_grid(maps: FeatureMaps) -> bool:
+    return maps.low.shape[2:] == maps.mid.shape[2:] == maps.high.shape[2:]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganfingerprint.config import NetworkConfig
+from ganfingerprint.explain.gradcam import GradCAM
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.types import Label, UInt8Array
 
@@ -45,6 +46,11 @@ class ColourNet(nn.Module):
         self.before()
         pooled = self.later(self.fingerprint(x)).mean(dim=(2, 3))  # [B, 2]
         return 10 * (pooled[:, 1] - pooled[:, 0]), torch.zeros(len(pixels), 512)
+
+    def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with GradCAM(self) as gradcam:
+            heat = gradcam(pixels, Label.FAKE, rectify=False)
+        return *self.outputs(pixels), heat
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import UsageError
-from ganfingerprint.explain.gradcam import HeatMap, generate_gradcam, named_class
+from ganfingerprint.explain.heat_map import HeatMap, generate_gradcam, named_class
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.types import Image, ImageFacts, Label, Prediction, UInt8Array, Verdict
 
@@ -138,7 +138,7 @@ def test_an_uncertain_verdict_names_the_side_it_leans_to(
 
 
 def test_an_engine_without_layers_is_refused_with_a_way_out(quadrants: UInt8Array) -> None:
-    with pytest.raises(UsageError, match=r"'fake' cannot show.*engine='torch'"):
+    with pytest.raises(UsageError, match=r"'fake' is arithmetic.*choose another engine"):
         generate_gradcam(Detector(engine=FakeEngine(), card=card_with()), image_of(quadrants[0]))
 
 

@@ -11,7 +11,7 @@ from ganfingerprint.artifact import Card
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import UsageError
-from ganfingerprint.explain.gradcam import HeatMap
+from ganfingerprint.explain.heat_map import HeatMap
 from ganfingerprint.explain.occlusion import cover, occlusion_check
 from ganfingerprint.types import Image, ImageFacts, Label, Outputs, UInt8Array
 

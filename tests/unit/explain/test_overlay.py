@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from ganfingerprint.explain.gradcam import HeatMap
+from ganfingerprint.explain.heat_map import HeatMap
 from ganfingerprint.explain.overlay import (
     WORDING,
     blend,

@@ -24,7 +24,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines import Engine, load_engine
 from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.errors import DetectorDamagedError, DetectorFormatError, ExportError, UsageError
-from ganfingerprint.explain.gradcam import generate_gradcam
+from ganfingerprint.explain.heat_map import generate_gradcam
 from ganfingerprint.export import run
 from ganfingerprint.network.fingerprint_net import build_network
 from ganfingerprint.types import Outputs, UInt8Array
