@@ -82,7 +82,7 @@ class Detector:
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path | None = None, *, engine: str = "auto", device: str = "auto", precision: str = "fp32"
+        cls, path: str | Path | None = None, *, engine: str = "auto", device: str = "auto", precision: str = "auto"
     ) -> Detector:
         """Load the detector in a folder, or the one that comes with the package.
 

@@ -78,6 +78,7 @@ EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "fsspec": ("fsspec", "cloud"),
     "matplotlib": ("matplotlib", "report"),
     "ncnn": ("ncnn", "fakes"),
+    "nncf": ("nncf", "int8"),
     "onnx": ("onnx", "backbones"),
     "onnxruntime": ("onnxruntime", "onnx"),
     "onnxscript": ("onnxscript", "onnx"),

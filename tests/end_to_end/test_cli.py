@@ -83,7 +83,12 @@ def test_json_holds_every_column_of_every_answer(judge: Run, tmp_path: Path, det
     done = judge(draw(tmp_path / "x.png", BRIGHT), "--format", "json")
     content = json.loads(done.out)
     assert content["schema_version"] == 1
-    assert content["detector"] == {"id": read_card(detector).detector_id, "name": "arithmetic", "engine": "fake"}
+    assert content["detector"] == {
+        "id": read_card(detector).detector_id,
+        "name": "arithmetic",
+        "engine": "fake",
+        "precision": "fp32",
+    }
     (row,) = content["answers"]
     assert tuple(row) == COLUMNS
     assert row["logit"] == pytest.approx((BRIGHT - 128) / 16)

@@ -58,6 +58,7 @@ class Card:
     origin: str = ""  # where the backbone's first weights came from
     weights: tuple[WeightFile, ...] = ()
     graphs: tuple[WeightFile, ...] = ()  # the same network for other engines, which give the same answers
+    precision: str = "fp32"  # that an exported graph was checked in, and is run in unless another is asked for
 
     def replaced(self, **changes: Any) -> Card:
         """This card with other values in the named fields."""

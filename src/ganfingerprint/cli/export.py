@@ -21,6 +21,7 @@ def export(
     pictures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pictures that must keep their verdicts; else drawn ones.")
     ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or int8 (scaled on the pictures).")] = "fp32",
 ) -> int:
     """Write a detector for another engine, from pixels to logits in one graph.
 
@@ -33,10 +34,17 @@ def export(
 
     source = shipped_detector() if detector is None else detector
     paths = [] if pictures is None else list_pictures([pictures], recursive=True, output_dir=out)
-    parity = export_detector(source, out, target, pictures=paths)
+    parity = export_detector(source, out, target, pictures=paths, precision=precision)
+    if parity.auc_before is not None:
+        said = (
+            f"AUC of {parity.labelled} labelled pictures: {parity.auc_before:.4f} before, {parity.auc_after:.4f} after"
+        )
+        print(said, file=sys.stderr)
+    kept = parity.pictures - len(parity.changed)
     print(
-        f"{parity.pictures} pictures keep their verdicts; the logits of {parity.windows} windows differ by at most "
-        f"{parity.largest_difference:.1e}, on average by {parity.mean_difference:.1e} ({out / report_name(target)})",
+        f"{kept} of {parity.pictures} pictures keep their verdicts; the logits of {parity.windows} windows differ by "
+        f"at most {parity.largest_difference:.1e}, on average by {parity.mean_difference:.1e} "
+        f"({out / report_name(target)})",
         file=sys.stderr,
     )
     print(out)

@@ -16,5 +16,9 @@ DetectorFolder = Annotated[
 EngineName = Annotated[str, typer.Option("--engine", help="What computes the network.")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 PrecisionName = Annotated[
-    str, typer.Option("--precision", help="fp32: equal answers everywhere; bf16: faster where the processor has it.")
+    str,
+    typer.Option(
+        "--precision",
+        help="fp32: equal answers everywhere; bf16, int8: faster, logits move by a twentieth; auto: as exported.",
+    ),
 ]

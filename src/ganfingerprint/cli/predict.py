@@ -18,7 +18,7 @@ from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import true_label
 from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName
+from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName, PrecisionName
 from ganfingerprint.cli.tables import (
     Format,
     Row,
@@ -52,6 +52,7 @@ def predict(
     layout: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
+    precision: PrecisionName = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Windows that are judged at once.")] = 16,
 ) -> int:
     """Judge pictures: fake, real or uncertain, with a calibrated probability.
@@ -66,13 +67,11 @@ def predict(
         output_dir = DEFAULT_OUTPUT
     from ganfingerprint.detector import Detector
 
-    judge = Detector.from_pretrained(detector, engine=engine, device=device)
+    judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
     if judge.engine.name == "fake":
         print(FAKE_ENGINE, file=sys.stderr)
     if output_dir is not None:
-        import ganfingerprint.explain.overlay  # noqa: F401  what is missing is said before an hour of judging
-
-        output_dir.mkdir(parents=True, exist_ok=True)
+        _open(output_dir)
     rows: list[Row] = []
     try:
         truths = [_truth(path, inputs) for path in paths]
@@ -87,6 +86,13 @@ def predict(
         _write(rows, accuracy, judge, output_dir, listed=len(paths))
         print(f"Written to {output_dir}: predictions.csv, summary.json and the pictures", file=sys.stderr)
     return ExitCode.SOME_FAILED if any(row.error_code for row in rows) else ExitCode.DONE
+
+
+def _open(output_dir: Path) -> None:
+    """Make the folder; what is missing to draw into it is said now, not after an hour of judging."""
+    import ganfingerprint.explain.overlay  # noqa: F401
+
+    output_dir.mkdir(parents=True, exist_ok=True)
 
 
 def list_pictures(inputs: list[Path], *, recursive: bool, output_dir: Path) -> list[Path]:
@@ -197,7 +203,12 @@ def _contents(rows: list[Row], judge: Detector) -> dict[str, Any]:
 
 
 def _identity(judge: Detector) -> dict[str, str]:
-    return {"id": judge.card.detector_id, "name": judge.card.name, "engine": judge.engine.name}
+    return {
+        "id": judge.card.detector_id,
+        "name": judge.card.name,
+        "engine": judge.engine.name,
+        "precision": judge.engine.precision,
+    }
 
 
 def _write(rows: list[Row], accuracy: Accuracy | None, judge: Detector, output_dir: Path, *, listed: int) -> None:

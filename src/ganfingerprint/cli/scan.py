@@ -34,7 +34,7 @@ def scan(
     shard_size: Annotated[int, typer.Option(min=1, help="Rows a file of the table.")] = 1000,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
+    precision: PrecisionName = "auto",
     dedup: Annotated[bool, typer.Option("--dedup/--no-dedup", help="Judge equal bytes once.")] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run found.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Progress as lines of JSON on stderr.")] = False,

@@ -32,7 +32,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: fp32, bf16 or fp16."""
+        """What it computes in: fp32, bf16, fp16 or int8."""
         ...
 
     def run(self, windows: UInt8Array) -> Outputs:
@@ -68,17 +68,21 @@ ENGINES: dict[str, str] = {
 }
 
 
-def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", precision: str = "fp32") -> Engine:
+def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", precision: str = "auto") -> Engine:
     """The engine of that name on the detector in `folder`; `auto` picks the fastest that gives equal scores.
 
     That is OpenVINO on a CPU, where the detector has a graph for it, and torch everywhere else; of a detector that
-    was exported the engine of its graph.
+    was exported the engine of its graph. The precision `auto` is the card's: fp32, unless it was exported in another.
 
     Raises:
         UsageError: no such engine, or it cannot have that device or precision.
         MissingExtraError: its library is not installed.
         DetectorError: the detector cannot be used.
     """
+    if precision == "auto":
+        precision = card.precision
+    elif card.precision == "int8" != precision:
+        raise UsageError(f"this detector was exported in int8 and cannot compute in {precision}")
     row = _fastest(card, device, precision) if name == "auto" else name
     if row not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, n=1)
@@ -116,7 +120,7 @@ def _fastest(card: Card, device: str, precision: str) -> str:
     if card.exported and graphs:
         return graphs[0]
     for_cpu = device == "cpu" or (device == "auto" and not (_is_here("torch") and _has_accelerator()))
-    usable = "openvino" in graphs and precision in ("fp32", "bf16") and _is_here("openvino")
+    usable = "openvino" in graphs and precision in ("fp32", "bf16", "int8") and _is_here("openvino")
     return "openvino" if for_cpu and usable else "torch"
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.calibrate import Calibration, fake_scores
+from ganfingerprint.catalog import true_label
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import prepare
 from ganfingerprint.engines import Engine
 from ganfingerprint.errors import InputError
-from ganfingerprint.types import UInt8Array, Verdict
+from ganfingerprint.evaluation.metrics import auc
+from ganfingerprint.types import Label, UInt8Array
 from ganfingerprint.windows import pool
 
 
@@ -23,6 +25,7 @@ class Tried:
 
     name: str
     windows: UInt8Array  # [n, s, s, 3]
+    label: Label | None = None  # where its folder or name tells it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,9 @@ class Parity:
     largest_difference: float  # of a window's logit
     mean_difference: float
     changed: tuple[str, ...]  # pictures whose verdict is another, with both
+    labelled: int = 0  # pictures whose label is known; with both labels among them:
+    auc_before: float | None = None
+    auc_after: float | None = None
 
 
 def drawn_pictures(side: int, count: int = 16) -> list[Tried]:
@@ -55,7 +61,7 @@ def read_pictures(paths: Sequence[Path], policy: WindowConfig) -> list[Tried]:
     found = []
     for path in paths:
         try:
-            found.append(Tried(str(path), prepare(path, policy).windows.pixels))
+            found.append(Tried(str(path), prepare(path, policy).windows.pixels, true_label(path)))
         except InputError:
             continue
     return found
@@ -66,21 +72,26 @@ def compare(
 ) -> Parity:
     """Judge every picture with both."""
     gaps: list[float] = []
+    scores: list[list[float]] = [[], []]  # before, after
     changed = []
     for picture in pictures:
         logits = [engine.run(picture.windows).logits for engine in (original, exported)]
         gaps.extend(np.abs(logits[0] - logits[1]).tolist())
-        before, after = (_verdict(each, pooling, calibration) for each in logits)
+        for of_engine, each in zip(scores, logits, strict=True):
+            of_engine.append(pool(fake_scores(each), pooling))
+        before, after = (calibration.verdict(of_engine[-1]) for of_engine in scores)
         if before is not after:
             changed.append(f"{picture.name}: {before.value} became {after.value}")
+    known = np.array([picture.label is not None for picture in pictures])
+    fake = np.array([picture.label is Label.FAKE for picture in pictures])[known]
+    aucs = [auc(fake, np.array(of_engine)[known]) for of_engine in scores] if 0 < fake.sum() < len(fake) else [None] * 2
     return Parity(
         pictures=len(pictures),
         windows=len(gaps),
         largest_difference=max(gaps),
         mean_difference=float(np.mean(gaps)),
         changed=tuple(changed),
+        labelled=len(fake),
+        auc_before=aucs[0],
+        auc_after=aucs[1],
     )
-
-
-def _verdict(logits: np.ndarray, pooling: str, calibration: Calibration) -> Verdict:
-    return calibration.verdict(pool(fake_scores(logits), pooling))
