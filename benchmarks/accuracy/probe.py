@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ganfingerprint.catalog import Sample
 from ganfingerprint.config import NetworkConfig
 from ganfingerprint.network.backbones import Backbone
 from ganfingerprint.network.classifier import decide
 from ganfingerprint.network.fingerprint_net import FingerprintNet
-from ganfingerprint.network.loss import class_loss, detection_loss
+from ganfingerprint.network.loss import class_loss, contrastive_loss, detection_loss
 from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.sampling import find_partners, in_pairs, sample_weights
 from ganfingerprint.training.targets import class_targets, with_classes
@@ -206,21 +205,6 @@ class ShallowHead(nn.Module):
 
     def forward(self, statistics: Tensor) -> Tensor:
         return self.logits(self.hidden(statistics))
-
-
-def contrastive_loss(hidden: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """Mean supervised contrastive loss (Khosla et al. 2020, L_out) of `hidden` [n, d], each as a direction.
-
-    Pictures of the same label [n] are each other's positives; one without a positive in the batch does not count.
-    """
-    directions = functional.normalize(hidden.float(), dim=1)
-    itself = torch.eye(len(labels), dtype=torch.bool)
-    near = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)
-    alike = (labels[:, None] == labels) & ~itself
-    chances = near - near.logsumexp(dim=1, keepdim=True)
-    counts = alike.sum(dim=1)
-    of_each = chances.masked_fill(~alike, 0.0).sum(dim=1) / counts.clamp(min=1)
-    return -of_each[counts > 0].sum() / max(1, int((counts > 0).sum()))
 
 
 def standardised(features: Tensor, rows: np.ndarray) -> tuple[Tensor, Tensor]:

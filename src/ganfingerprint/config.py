@@ -146,10 +146,10 @@ class OptimConfig:
     label_smoothing: float = setting(0.0, "0 to 0.5", low=0, high=0.5)
     targets: str = setting(
         "two",
-        "what is learnt to be told apart: two (photograph, fake), each of the generators, or sources: those of "
-        "photographs too",
+        "what is told apart: two (photograph, fake), each of the generators, or sources: those of photographs too",
         choices=("two", "generators", "sources"),
     )
+    contrastive: float = setting(0.0, "weight of pulling embeddings of one generator together; 0 off", low=0)
     start_from: str = setting("", "detector folder whose weights training starts from; adapters may be new")
     max_minutes: float = setting(
         0.0, "time budget of the training itself, without cached maps and calibration; 0 none", low=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,3 +35,23 @@ def class_loss(class_logits: Tensor, targets: Tensor, *, smoothing: float = 0.0)
         smoothing: 0..1, share of the target that is spread over all classes.
     """
     return functional.cross_entropy(class_logits.float(), targets.to(class_logits.device), label_smoothing=smoothing)
+
+
+def contrastive_loss(embeddings: Tensor, kinds: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Mean supervised contrastive loss: embeddings of one kind point one way, those of others elsewhere.
+
+    Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020 (L_out), without their second view.
+
+    Args:
+        embeddings: [B, d]; only their directions count.
+        kinds: int64 [B], of each; one that is alone in its batch does not count.
+        temperature: of the softmax over cosines.
+    """
+    directions = functional.normalize(embeddings.float(), dim=1)
+    itself = torch.eye(len(kinds), dtype=torch.bool, device=embeddings.device)
+    near = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)  # [B, B]
+    alike = (kinds[:, None] == kinds) & ~itself
+    shares = near - near.logsumexp(dim=1, keepdim=True)
+    counts = alike.sum(dim=1)
+    of_each = shares.masked_fill(~alike, 0.0).sum(dim=1) / counts.clamp(min=1)
+    return -of_each.sum() / (counts > 0).sum().clamp(min=1)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ganfingerprint.network.loss import detection_loss
+from ganfingerprint.network.loss import contrastive_loss, detection_loss
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,30 @@ def test_half_precision_logits_are_judged_in_float32():
 def test_logits_of_another_shape_than_the_labels_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         detection_loss(torch.zeros(4, 1), torch.zeros(4))
+
+
+def test_the_contrastive_loss_is_the_papers_sum_written_out():
+    embeddings = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
+    kinds = torch.tensor([0, 0, 1, 1, 1, 2, 0])  # the one of kind 2 has no other and does not count
+    unit = embeddings / embeddings.norm(dim=1, keepdim=True)
+    parts = []
+    for i in range(7):
+        others = [j for j in range(7) if j != i]
+        total = sum(math.exp(float(unit[i] @ unit[j]) / 0.2) for j in others)
+        alike = [j for j in others if kinds[j] == kinds[i]]
+        if alike:
+            parts.append(-sum(float(unit[i] @ unit[j]) / 0.2 - math.log(total) for j in alike) / len(alike))
+    assert contrastive_loss(embeddings, kinds, temperature=0.2).item() == pytest.approx(sum(parts) / 6, rel=1e-5)
+
+
+def test_the_contrastive_loss_brings_kinds_together_and_never_explodes():
+    embeddings = torch.randn(8, 4, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    kinds = torch.tensor([0, 1] * 4)
+    for _ in range(400):
+        (gradient,) = torch.autograd.grad(contrastive_loss(embeddings, kinds), embeddings)
+        embeddings = (embeddings - 2 * gradient).detach().requires_grad_()
+    unit = torch.nn.functional.normalize(embeddings.detach(), dim=1)
+    cosines = unit @ unit.T
+    assert cosines[0::2, 0::2].min() > 0.9 > 0.5 > cosines[0::2, 1::2].max()
+    alone = contrastive_loss(embeddings, torch.arange(8))
+    assert alone.item() == 0.0
