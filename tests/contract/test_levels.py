@@ -37,6 +37,7 @@ LEVELS: dict[str, float] = {
     "report": 6.0,
     "service": 6.0,
     "cli": 7.0,
+    "__main__": 7.1,
 }
 
 # Packages that only some places may import: a module below the package, or a folder.

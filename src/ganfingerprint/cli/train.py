@@ -8,9 +8,9 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +24,9 @@ from ganfingerprint.config import describe, load_config
 from ganfingerprint.errors import UsageError
 from ganfingerprint.presets import PRESETS
 
+if TYPE_CHECKING:
+    from ganfingerprint.training.run import TrainResult
+
 QUIET_S = 30.0  # without a terminal, a line at most this often
 
 
@@ -33,7 +36,7 @@ DataRoot = Annotated[
 ConfigFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings, on top of the preset.")]
 Preset = Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}; reference when left out.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training set.")]
-BatchSize = Annotated[int | None, typer.Option(help="Windows a step.")]
+BatchSize = Annotated[int | None, typer.Option(help="Windows a step, in each process.")]
 Rate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
@@ -118,21 +121,28 @@ def _refuse_contradictions(
 def _run(overrides: list[str], *, config: Path | None, preset: str | None, resume: Path | None) -> int:
     if resume is None:
         resolved = load_config(preset=preset, file=config, overrides=overrides)
+    from ganfingerprint.training.distributed import Group
     from ganfingerprint.training.run import resumed_config
     from ganfingerprint.training.run import train as run_training
 
     if resume is not None:
         resolved = resumed_config(resume, overrides)
-    with _progress() as report:
+    group = Group.from_environment()
+    with _progress() if group.is_first else nullcontext() as report:
         command = shlex.join(["ganfingerprint", *sys.argv[1:]])
         result = run_training(resolved, resume=resume, report=report, command=command)
+    if group.is_first:
+        _tell(result, "ganfingerprint" if group.size == 1 else "torchrun ... -m ganfingerprint")
+    return ExitCode.INTERRUPTED if result.detector is None else ExitCode.DONE
+
+
+def _tell(result: TrainResult, program: str) -> None:
     print(f"{result.pictures_seen} pictures in {result.minutes:.1f} minutes; run: {result.run}")
     if result.detector is None:
-        print(f"Stopped and saved. Go on with: ganfingerprint train --resume {result.run}", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        print(f"Stopped and saved. Go on with: {program} train --resume {result.run}", file=sys.stderr)
+        return
     print(f"Best epoch {result.best_epoch}, score {result.best_score:.4f}")
     print(f"Detector: {result.detector}")
-    return ExitCode.DONE
 
 
 class _Bar:

@@ -30,7 +30,7 @@ class BatchSource(Protocol):
         ...
 
     def validation(self) -> Iterator[LabelledBatch]:
-        """Every validation picture once, unchanged, in order."""
+        """Every validation picture once, unchanged, in order; of several processes, this one's share of them."""
         ...
 
 
@@ -39,12 +39,11 @@ class LiveBatches:
 
     def __init__(self, loaders: Loaders) -> None:
         self._loaders = loaders
-        self._size = loaders.train.batch_size or 1
-        self.steps = len(loaders.train)
+        self.steps = loaders.draws.steps
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
         """The batches of one epoch, without the first `skip`."""
-        self._loaders.sampler.start(number, skip=skip * self._size)
+        self._loaders.draws.start(number, skip=skip)
         return self._labelled(self._loaders.train)
 
     def validation(self) -> Iterator[LabelledBatch]:

@@ -7,19 +7,21 @@ import random
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, dataset_stats, read_catalog
 from ganfingerprint.config import TrainConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import DataError, InputError
 from ganfingerprint.training.augment import Step
-from ganfingerprint.training.sampling import BalancedSampler, Draw, find_partners, sample_weights
+from ganfingerprint.training.distributed import ALONE, Group
+from ganfingerprint.training.sampling import BalancedSampler, BatchDraws, Draw, find_partners, sample_weights
 from ganfingerprint.training.transforms import get_transforms
 from ganfingerprint.types import Label, UInt8Array
 
@@ -66,6 +68,11 @@ class DeepfakeDataset(Dataset[Item]):
         """The samples that could not be read so far."""
         return tuple(self.samples[index] for index in self._failed.nonzero().flatten().tolist())
 
+    def tell_unreadable(self, group: Group) -> None:
+        """Let every process know what any of them could not read. All must call it."""
+        for failed in group.gather(self._failed):
+            self._failed |= failed
+
     def __getitem__(self, draw: int | Draw) -> Item:
         if not isinstance(draw, Draw):
             draw = Draw(int(draw), (self.seed, 0, int(draw)))
@@ -100,13 +107,16 @@ class Loaders:
     train: DataLoader[Item]
     validation: DataLoader[Item]
     test: DataLoader[Item] | None  # None when the data has no test split
-    sampler: BalancedSampler
+    draws: BatchDraws  # what `train` shows
 
 
-def get_dataloaders(config: TrainConfig) -> Loaders:
+def get_dataloaders(config: TrainConfig, group: Group = ALONE) -> Loaders:
     """Loaders for train (balanced, augmented), validation and test (every picture once, centre window).
 
+    Of several processes each has its share of the training batches, and of the pictures of validation and test.
+
     Raises:
+        ConfigError: a batch of all processes is larger than an epoch.
         DataError: the folder cannot be used, or train or validation is missing or has one class only.
     """
     data = config.data
@@ -119,16 +129,15 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         seed=config.seed,
         partners=find_partners(train) if data.pairs else None,
     )
+    draws = BatchDraws(sampler, config.optim.batch_size, group)
     augmented = get_transforms("train", size=config.window.size, augment=config.augment)
 
-    def loader(samples: Sequence[Sample], transform: Step, order: Sampler[Draw] | None) -> DataLoader[Item]:
-        dataset = DeepfakeDataset(samples, transform, seed=config.seed)
+    def loader(samples: Sequence[Sample], transform: Step, batches: Sampler[Any] | None = None) -> DataLoader[Item]:
+        share = BatchSampler(group.share(len(samples)), config.optim.batch_size, drop_last=False)
         return DataLoader(
-            dataset,
-            batch_size=config.optim.batch_size,
-            sampler=order if order is not None else SequentialSampler(dataset),
+            DeepfakeDataset(samples, transform, seed=config.seed),
+            batch_sampler=share if batches is None else batches,
             num_workers=data.workers,
-            drop_last=order is not None and sampler.draws > config.optim.batch_size,  # a batch norm needs two windows
             collate_fn=collate,
             worker_init_fn=worker_init_fn,
             persistent_workers=False,
@@ -143,10 +152,10 @@ def get_dataloaders(config: TrainConfig) -> Loaders:
         )
     return Loaders(
         catalog=catalog,
-        train=loader(train, augmented, sampler),
-        validation=loader(validation, plain, None),
-        test=loader(catalog.split("test"), plain, None) if "test" in catalog.splits else None,
-        sampler=sampler,
+        train=loader(train, augmented, draws),
+        validation=loader(validation, plain),
+        test=loader(catalog.split("test"), plain) if "test" in catalog.splits else None,
+        draws=draws,
     )
 
 

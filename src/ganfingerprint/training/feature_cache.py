@@ -27,8 +27,9 @@ from ganfingerprint.network.statistics import condensed
 from ganfingerprint.training.augment import Step
 from ganfingerprint.training.batches import LabelledBatch
 from ganfingerprint.training.dataset import DeepfakeDataset
+from ganfingerprint.training.distributed import ALONE, Group
 from ganfingerprint.training.precision import Compute
-from ganfingerprint.training.sampling import BalancedSampler, Draw
+from ganfingerprint.training.sampling import BatchDraws, Draw
 from ganfingerprint.types import UInt8Array
 
 _CHUNK = 32  # windows a forward pass
@@ -69,29 +70,32 @@ class CachedMaps:
         self.rows = len(samples) * len(views)
         self._arrays: dict[str, np.ndarray] = {}
 
-    def build(self, model: FingerprintNet, compute: Compute, advance: Advance) -> None:
+    def build(self, model: FingerprintNet, compute: Compute, advance: Advance, group: Group = ALONE) -> None:
         """Compute what is not there yet. Row `v * len(samples) + i` is view v of picture i.
 
+        All processes compute, each a chunk of rows at a time, and the first one writes.
+
         Raises:
-            TrainingError: the maps that are there are those of other pictures or views, or the disk is too small.
+            TrainingError: the maps that are there, or those of another process, are of other pictures or views, or the
+                disk is too small.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        done = self._done()
+        done = noted = self._begun(group)
         model.eval()
         while done < self.rows:
-            chunk = range(done, min(done + _CHUNK, self.rows))
-            pixels, fake, index = self._windows(chunk)
-            with torch.inference_mode(), compute.autocast():
-                maps = model.feature_maps(model.normalise(torch.from_numpy(pixels).to(compute.device)))
-                if self._condense:
-                    maps, pixels = condensed(maps), pixels[:, :0, :0]
-            self._store(chunk, {"pixels": pixels, "is_fake": fake, "index": index, **self._as_numpy(maps)})
-            done = chunk.stop
-            if done % (16 * _CHUNK) == 0 or done == self.rows:
+            starts = range(done, self.rows, _CHUNK)[: group.size]
+            chunks = [range(start, min(start + _CHUNK, self.rows)) for start in starts]
+            own = self._computed(chunks[group.rank], model, compute) if group.rank < len(chunks) else {}
+            for chunk, values in zip(chunks, group.collect(own), strict=False):  # near the end some have nothing
+                self._store(chunk, values)
+            done = chunks[-1].stop
+            if group.is_first and (done - noted >= 16 * _CHUNK or done == self.rows):
                 for array in self._arrays.values():
                     array.flush()  # type: ignore[attr-defined]  # a memmap
                 self._note(done)
+                noted = done
             advance(done, self.rows)
+        group.gather(None)  # only now everything is there
         self._arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(self.folder.glob("*.npy"))}
 
     def batch(self, rows: Sequence[int]) -> LabelledBatch:
@@ -101,10 +105,26 @@ class CachedMaps:
         maps = FeatureMaps(**{name: take[name] for name in _MAPS if name in take})
         return LabelledBatch(take["pixels"], take["is_fake"], maps, take["index"])
 
+    def _computed(self, chunk: range, model: FingerprintNet, compute: Compute) -> dict[str, np.ndarray]:
+        """What is stored of these rows."""
+        pixels, fake, index = self._windows(chunk)
+        with torch.inference_mode(), compute.autocast():
+            maps = model.feature_maps(model.normalise(torch.from_numpy(pixels).to(compute.device)))
+            if self._condense:
+                maps, pixels = condensed(maps), pixels[:, :0, :0]
+        return {"pixels": pixels, "is_fake": fake, "index": index, **self._as_numpy(maps)}
+
     def _as_numpy(self, maps: FeatureMaps) -> dict[str, np.ndarray]:
         # The difference of two cells is a deviation: half precision would lose it beside a large mean.
         kind = torch.float32 if self._condense else torch.float16
         return {name: part.to(kind).cpu().numpy() for name, part in maps._asdict().items() if part is not None}
+
+    def _begun(self, group: Group) -> int:
+        """Rows that are there already, as the first process finds them."""
+        found = group.gather((self._done(), self._content))
+        if len({content for _, content in found}) > 1:
+            raise TrainingError(f"{self.folder}: the processes have different pictures, views or backbones")
+        return found[0][0]
 
     def _done(self) -> int:
         """Rows that are there already."""
@@ -159,22 +179,22 @@ class CachedMaps:
 class CachedBatches:
     """Balanced epochs over cached maps; which view of a picture comes is drawn anew each time."""
 
-    def __init__(self, train: CachedMaps, validation: CachedMaps, sampler: BalancedSampler, *, batch_size: int) -> None:
-        self._train, self._validation, self._sampler, self._size = train, validation, sampler, batch_size
-        self.steps = max(1, sampler.draws // batch_size)
+    def __init__(self, train: CachedMaps, validation: CachedMaps, draws: BatchDraws, group: Group = ALONE) -> None:
+        self._train, self._validation, self._draws, self._group = train, validation, draws, group
+        self.steps = draws.steps
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[LabelledBatch]:
         """The batches of one epoch, without the first `skip`."""
-        self._sampler.start(number, skip=skip * self._size)
-        draws = list(self._sampler)
-        for start in range(0, (self.steps - skip) * self._size, self._size):
-            yield self._train.batch([self._row(draw) for draw in draws[start : start + self._size]])
+        self._draws.start(number, skip=skip)
+        for draws in self._draws:
+            yield self._train.batch([self._row(draw) for draw in draws])
 
     def _row(self, draw: Draw) -> int:
         view = int(np.random.default_rng(draw.seed).integers(len(self._train.views)))
         return view * len(self._train.samples) + draw.index
 
     def validation(self) -> Iterator[LabelledBatch]:
-        """Every validation picture once, centre window."""
-        for start in range(0, self._validation.rows, self._size):
-            yield self._validation.batch(range(start, min(start + self._size, self._validation.rows)))
+        """Every validation picture once, centre window; of several processes, this one's share of them."""
+        rows = self._group.share(self._validation.rows)
+        for start in range(0, len(rows), self._draws.size):
+            yield self._validation.batch(rows[start : start + self._draws.size])

@@ -28,9 +28,11 @@ from ganfingerprint.evaluation.protocol import ScoreTable, score_table
 from ganfingerprint.network.backbones import BACKBONES
 from ganfingerprint.network.storage import stored_architecture, stored_state
 from ganfingerprint.training.dataset import DeepfakeDataset, Item, Loaders, judged_samples
+from ganfingerprint.training.distributed import Group
 from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.types import Answer
 
+DETECTOR = "detector"  # its folder, in the run's
 BOOTSTRAP_SAMPLES = 1000
 _log = logging.getLogger("ganfingerprint")
 _LICENCE = "Apache-2.0 for the weights learnt here; the pictures they were learnt from keep theirs"
@@ -68,7 +70,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report, *, command: s
         _warn_of_few(calibration)
         found = measure(judged_under(table, calibration), by=(), seed=config.seed, samples=BOOTSTRAP_SAMPLES)
         figures = card_figures(found, named(FITTING_SPLIT, CHOSE_ALL))
-        folder = tracker.folder / "detector"
+        folder = tracker.folder / DETECTOR
         card = card.replaced(calibration=calibration.to_mapping(), figures=figures)
         write_detector(folder, stored_state(model, config.network.backbone), card)
     left_out = unreadable(loaders)
@@ -96,6 +98,12 @@ def unreadable(loaders: Loaders) -> list[str]:
     """Training and validation pictures that could not be read in this sitting, below the data root."""
     found = [sample.path for loader in (loaders.train, loaders.validation) for sample in _dataset(loader).unreadable]
     return [os.path.relpath(path, loaders.catalog.root) for path in found]
+
+
+def tell_unreadable(loaders: Loaders, group: Group) -> None:
+    """Let every process know which pictures any of them could not read. All must call it."""
+    for loader in (loaders.train, loaders.validation):
+        _dataset(loader).tell_unreadable(group)
 
 
 def _dataset(loader: DataLoader[Item]) -> DeepfakeDataset:
@@ -144,6 +152,7 @@ def _training_facts(trainer: Trainer, loaders: Loaders, command: str) -> dict[st
     return {
         "data": {split: len(catalog.split(split)) for split in catalog.splits},
         "unreadable": len(unreadable(loaders)),
+        "processes": trainer.group.size,  # each with a batch of optim.batch_size
         "pictures_seen": progress.pictures_seen,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ from ganfingerprint.network.loss import class_loss, detection_loss
 from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.batches import BatchSource, LabelledBatch
 from ganfingerprint.training.checkpoint import Progress, load_checkpoint, prune_checkpoints, save_checkpoint
+from ganfingerprint.training.distributed import ALONE, Group
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.reproducibility import get_random_state, set_random_state
 from ganfingerprint.training.schedule import TimeBudget, get_lr_scheduler
@@ -35,7 +37,7 @@ Report = Callable[[str, int, int, float, float], None]  # stage, done, total, lo
 
 
 class Trainer:
-    """One run: the model with everything that a checkpoint holds."""
+    """One run: the model with everything that a checkpoint holds. All processes of a group do the same with it."""
 
     def __init__(
         self,
@@ -45,11 +47,15 @@ class Trainer:
         compute: Compute,
         tracker: ExperimentTracker,
         targets: Tensor | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.model, self.source, self.config, self.compute, self.tracker = model, source, config, compute, tracker
         self.targets = targets  # int64 [n], the class of each training picture; None: photograph or fake
+        self.group = group
+        self.learning_logits = group.learning(model, self.class_logits)
         self.progress = Progress()
-        self.budget = TimeBudget(config.optim.max_minutes)
+        group.gather(None)  # from here time counts
+        self.budget = TimeBudget(config.optim.max_minutes, clock=group.clock)
         self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr)
         self.scheduler = get_lr_scheduler(
             self.optimizer,
@@ -59,15 +65,15 @@ class Trainer:
         )
         self.scaler = compute.scaler()
         self.average = WeightAverage(model, config.optim.ema_decay) if config.optim.ema_decay > 0 else None
-        self._stop = False
-        self._saved_at = time.monotonic()
+        self._asked = False  # to stop, by a signal to this process
+        self._saved_at = group.clock()
 
     def run(self, report: Report) -> None:
         """Train until the epochs, the patience or the budget end, or the user asks to stop (Ctrl-C)."""
         if self.progress.steps_done == 0:
             self.save("last")  # from here on the run can be resumed
         with self._interruptible():
-            while not self.progress.finished and not self._stop:
+            while not self.progress.finished and not self._stopping():
                 if not self._train_epoch(report):
                     break
                 self._judge_epoch(report)
@@ -80,27 +86,32 @@ class Trainer:
         seen_before = progress.pictures_seen
         for batch in self.source.epoch(progress.epoch, skip=progress.step):
             loss = self._step(batch)
+            count = len(batch.is_fake) * self.group.size
             progress.step += 1
             progress.steps_done += 1
-            progress.pictures_seen += len(batch.is_fake)
-            progress.loss_sum += loss * len(batch.is_fake)
-            progress.loss_count += len(batch.is_fake)
+            progress.pictures_seen += count
+            progress.loss_sum += loss * count
+            progress.loss_count += count
             rate = (progress.pictures_seen - seen_before) / (time.monotonic() - started)
             report(f"epoch {progress.epoch + 1}", progress.step, self.source.steps, loss, rate)
             if progress.steps_done % 50 == 0:
                 self._log_step(loss, rate)
-            if self._stop:
+            if self._stopping():
                 return False
-            if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            if self.group.clock() - self._saved_at > SAVE_EVERY_S:
                 self.save("last")
             if self.budget.is_spent:
                 break
         return True
 
+    def _stopping(self) -> bool:
+        """Whether any process was asked to stop: then all do, after the same step."""
+        return any(self.group.gather(self._asked))
+
     def _step(self, batch: LabelledBatch) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(batch)
-        value = float(loss.detach())
+        value = fmean(self.group.gather(float(loss.detach())))  # shares are alike: the mean over the whole batch
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.grad_clip or math.inf)
@@ -121,7 +132,7 @@ class Trainer:
     def _loss(self, batch: LabelledBatch) -> Tensor:
         smoothing = self.config.optim.label_smoothing
         with self.compute.autocast():
-            found = self.class_logits(batch)
+            found = self.learning_logits(batch)
         if self.targets is not None:
             return class_loss(found, self.targets[batch.rows], smoothing=smoothing)
         return detection_loss(self.model.decide(found), batch.is_fake, smoothing=smoothing)
@@ -132,7 +143,7 @@ class Trainer:
         if batch.maps is None:
             maps = self.model.feature_maps(x)
         else:
-            maps = batch.maps.apply(lambda part: part.to(self.compute.device).float())
+            maps = batch.maps.apply(lambda part: part.to(self.compute.device, self.model.mean.dtype))
         return self.model.class_logits(self.model.embeddings(maps, x))
 
     @torch.no_grad()
@@ -140,13 +151,13 @@ class Trainer:
         """Network logits [n], of the averaged weights where there are any, and is_fake [n]: one window a picture."""
         self.model.eval()
         with self.average.applied(self.model) if self.average is not None else nullcontext():
-            logits, labels = [], []
+            own = []
             for batch in self.source.validation():
                 with self.compute.autocast():
                     found = self.class_logits(batch)
-                logits.append(self.model.decide(found).float().cpu())
-                labels.append(batch.is_fake)
+                own.append((self.model.decide(found).float().cpu(), batch.is_fake))
         self.model.train()
+        logits, labels = zip(*(pair for pairs in self.group.gather(own) for pair in pairs), strict=True)
         return torch.cat(logits), torch.cat(labels)
 
     def validate(self) -> dict[str, float]:
@@ -169,7 +180,7 @@ class Trainer:
     def _judge_epoch(self, report: Report) -> None:
         progress = self.progress
         report("validation", 0, 1, float("nan"), 0.0)
-        found = self.validate()
+        found = self.group.gather(self.validate())[0]  # one process's rounding decides for all
         loss = progress.loss_sum / max(1, progress.loss_count)
         progress.spent_s = self.budget.spent_s
         row = {
@@ -193,12 +204,18 @@ class Trainer:
             self.save("best")
         if progress.epoch % self.config.output.checkpoint_every == 0:
             self.save(f"epoch-{progress.epoch:04d}")
-            prune_checkpoints(self.tracker.folder / "checkpoints", self.config.output.keep_checkpoints)
+            if self.group.is_first:
+                prune_checkpoints(self.tracker.folder / "checkpoints", self.config.output.keep_checkpoints)
         self.save("last")
 
     def save(self, name: str) -> None:
-        """Write checkpoint `name` of this run."""
+        """Write checkpoint `name` of this run; of several processes the first does, with the random states of all."""
         self.progress.spent_s = self.budget.spent_s
+        if name == "last":
+            self._saved_at = self.group.clock()
+        states = self.group.collect(get_random_state())
+        if not self.group.is_first:
+            return
         save_checkpoint(
             self.checkpoint(name),
             {
@@ -208,22 +225,31 @@ class Trainer:
                 "scaler": self.scaler.state_dict(),
                 "average": self.average.state_dict() if self.average is not None else None,
                 "progress": asdict(self.progress),
-                "random_state": get_random_state(),
+                "random_state": states[0],
+                "other_random_states": states[1:],
                 "config": to_mapping(self.config),
             },
         )
-        if name == "last":
-            self._saved_at = time.monotonic()
 
     def load(self, name: str) -> None:
-        """Restore checkpoint `name`: afterwards the run goes on as if it had never stopped."""
+        """Restore checkpoint `name`: afterwards the run goes on as if it had never stopped.
+
+        Raises:
+            TrainingError: it cannot be read, or is that of another number of processes.
+        """
         state = self.load_weights(name)
+        states = [state["random_state"], *state.get("other_random_states", ())]  # version 0.1.0 has no others
+        if len(states) != self.group.size:
+            raise TrainingError(
+                f"{self.tracker.folder}: the run began with {len(states)} processes, and is resumed with as many; "
+                f"here are {self.group.size}"
+            )
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
         self.budget.resume(self.progress.spent_s)
-        set_random_state(state["random_state"])
+        set_random_state(states[self.group.rank])
 
     def load_weights(self, name: str) -> dict[str, Any]:
         """Take the weights and their mean from checkpoint `name`, and nothing else; returns the whole checkpoint."""
@@ -267,9 +293,9 @@ class Trainer:
         """Ctrl-C and SIGTERM end the run after the step under way; a second Ctrl-C ends it at once."""
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if self._stop:
+            if self._asked:
                 raise KeyboardInterrupt
-            self._stop = True
+            self._asked = True
             self.tracker.log("asked to stop; saving")
 
         before: dict[signal.Signals, Any] = {}

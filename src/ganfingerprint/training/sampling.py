@@ -10,7 +10,8 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from ganfingerprint.catalog import PROXY_FAMILY, Sample
-from ganfingerprint.errors import DataError
+from ganfingerprint.errors import ConfigError, DataError
+from ganfingerprint.training.distributed import ALONE, Group
 from ganfingerprint.types import BoolArray, Float64Array, Int64Array
 
 
@@ -103,6 +104,43 @@ class BalancedSampler(Sampler[Draw]):
 
     def __len__(self) -> int:
         return self.draws - self.skip
+
+
+class BatchDraws(Sampler[list[Draw]]):
+    """The draws of an epoch in batches of `size`; of several processes, the share of this one in each batch of all.
+
+    Together the shares are the batches of a single process that takes `size` times as many processes. What does not
+    fill a batch is left out at the end, for a batch norm needs two windows; a short epoch is one short batch.
+
+    Raises:
+        ConfigError: there are several processes, and an epoch fills no batch of all.
+    """
+
+    def __init__(self, sampler: BalancedSampler, size: int, group: Group = ALONE) -> None:
+        self.sampler, self.size = sampler, size
+        self._first, self._whole, self._skip = group.rank * size, group.size * size, 0
+        if group.size > 1 and sampler.draws < self._whole:
+            raise ConfigError(
+                [
+                    f"optim.batch_size {size} in {group.size} processes is more than the {sampler.draws} pictures of "
+                    "an epoch (optim.epoch_samples)"
+                ]
+            )
+        self.steps = max(1, sampler.draws // self._whole)
+
+    def start(self, epoch: int, *, skip: int = 0) -> None:
+        """Choose the epoch of the next iteration, and how many of its batches were already seen."""
+        self.sampler.start(epoch, skip=skip * self._whole)
+        self._skip = skip
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        draws = list(self.sampler)
+        for step in range(len(self)):
+            start = step * self._whole + self._first
+            yield draws[start : start + self.size]
+
+    def __len__(self) -> int:
+        return self.steps - self._skip
 
 
 def in_pairs(chosen: Int64Array, partners: Partners, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:

@@ -103,6 +103,28 @@ class ExperimentTracker:
             beside.write_text(text + "\n", encoding="utf-8")
 
 
+class Onlooker(ExperimentTracker):
+    """What the other processes of a run have in its place: it writes nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def log(self, message: str) -> None:
+        """Nothing."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def save_epochs(self, rows: list[dict[str, float]]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _write(self, name: str, text: str) -> None:
+        pass
+
+
 def _open_board(folder: Path) -> Any:
     try:
         board = importlib.import_module("torch.utils.tensorboard")  # takes seconds, so only when asked for

@@ -174,7 +174,7 @@ def test_training_draws_both_classes_as_often_and_as_many_as_asked(drawn_root: P
 
 def test_an_epoch_is_as_long_as_the_training_set_if_nothing_is_said(drawn_root: Path) -> None:
     loaders = get_dataloaders(config(drawn_root, "optim.epoch_samples=0"))
-    assert loaders.sampler.draws == 16
+    assert loaders.draws.sampler.draws == 16
 
 
 def test_a_skipped_epoch_continues_with_the_very_batches_it_would_have_had(drawn_root: Path) -> None:
@@ -275,7 +275,7 @@ def pairs(drawn_root: Path, tmp_path: Path) -> Path:
 
 def test_pairs_join_training_alone(drawn_root: Path, pairs: Path) -> None:
     plain, more = get_dataloaders(config(drawn_root)), get_dataloaders(config(drawn_root, f"data.pairs={pairs}"))
-    assert plain.sampler.partners is None
+    assert plain.draws.sampler.partners is None
     assert len(more.catalog.split("train")) == len(plain.catalog.split("train")) + 6
     assert judged_samples(more.catalog) == judged_samples(plain.catalog)
     assert more.catalog.split("test") == plain.catalog.split("test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from ganfingerprint.network.backbones import Backbone, FeatureMaps
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training import feature_cache
 from ganfingerprint.training.augment import CenterWindow, Step
+from ganfingerprint.training.distributed import Group
 from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, View
 from ganfingerprint.training.precision import Compute
-from ganfingerprint.training.sampling import BalancedSampler, sample_weights
+from ganfingerprint.training.sampling import BalancedSampler, BatchDraws, sample_weights
 from ganfingerprint.training.transforms import get_transforms
 from ganfingerprint.types import Label, UInt8Array
 
@@ -231,9 +233,24 @@ def test_a_network_of_statistics_learns_the_same_from_condensed_maps(
         CachedMaps(small.folder, samples, [PLAIN], seed=42, root=root_of(samples)).build(net, FP32, ignore)
 
 
+class Apart(Group):
+    """Two processes, the other of which found other pictures below its data root."""
+
+    def gather(self, value: Any) -> list[Any]:
+        done, _ = value
+        return [value, (done, "other")]
+
+
+def test_processes_with_different_pictures_make_no_cache(
+    built: CachedMaps, model: FingerprintNet, samples: tuple[Sample, ...]
+) -> None:
+    with pytest.raises(TrainingError, match="the processes have different pictures, views or backbones"):
+        built.build(model, FP32, ignore, Apart())
+
+
 def batches(built: CachedMaps, samples: tuple[Sample, ...], *, size: int, draws: int) -> CachedBatches:
     sampler = BalancedSampler(sample_weights(samples), draws=draws, seed=42)
-    return CachedBatches(built, built, sampler, batch_size=size)
+    return CachedBatches(built, built, BatchDraws(sampler, size))
 
 
 def test_an_epoch_is_balanced_repeatable_and_draws_the_views_anew(

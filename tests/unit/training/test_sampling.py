@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ganfingerprint.catalog import Sample
-from ganfingerprint.errors import DataError
-from ganfingerprint.training.sampling import BalancedSampler, Draw, Partners, find_partners, sample_weights
+from ganfingerprint.errors import ConfigError, DataError
+from ganfingerprint.training.distributed import ALONE, Group
+from ganfingerprint.training.sampling import BalancedSampler, BatchDraws, Draw, Partners, find_partners, sample_weights
 from ganfingerprint.types import Float64Array, Label
 
 
@@ -244,3 +245,28 @@ def test_without_partners_nothing_changes() -> None:
     alike = drawn(BalancedSampler(weights, draws=50, seed=3, partners=nobody), 1)
     assert sorted(draw.index for draw in plain) == sorted(draw.index for draw in alike)
     assert [draw.seed for draw in plain] == [draw.seed for draw in alike] == [(3, 1, place) for place in range(50)]
+
+
+def batches(draws: int, size: int, group: Group = ALONE, *, epoch: int = 3, skip: int = 0) -> list[list[Draw]]:
+    found = BatchDraws(BalancedSampler(sample_weights(SAMPLES), draws=draws, seed=42), size, group)
+    found.start(epoch, skip=skip)
+    assert len(found) == found.steps - skip
+    return list(found)
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_shares_of_all_processes_are_the_batches_of_one(processes: int, skip: int) -> None:
+    shares = [batches(23, 2, Group(rank, processes), skip=skip) for rank in range(processes)]
+    joined = [[draw for share in step for draw in share] for step in zip(*shares, strict=True)]
+    assert joined == batches(23, 2 * processes)[skip:]
+    assert {len(share) for share in shares[0]} <= {2}
+
+
+def test_several_processes_need_an_epoch_that_fills_a_batch_of_all() -> None:
+    assert [len(batch) for batch in batches(3, 4)] == [3]
+    assert [len(batch) for batch in batches(8, 4, Group(1, 2))] == [4]
+    with pytest.raises(
+        ConfigError, match=r"optim\.batch_size 4 in 2 processes is more than the 7 pictures of an epoch"
+    ):
+        batches(7, 4, Group(1, 2))

@@ -11,7 +11,7 @@ import pytest
 
 from ganfingerprint.config import TrainConfig, load_config, to_mapping
 from ganfingerprint.errors import MissingExtraError
-from ganfingerprint.training.tracker import ExperimentTracker
+from ganfingerprint.training.tracker import ExperimentTracker, Onlooker
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -75,6 +75,17 @@ def test_a_result_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
         with pytest.raises(TypeError):
             tracker.save_results({"auc": object()})
     assert json.loads((tmp_path / "results.json").read_text()) == {"auc": 0.5}
+
+
+def test_an_onlooker_writes_nothing(tmp_path: Path) -> None:
+    with Onlooker(tmp_path / "run") as tracker:
+        tracker.save_config({"seed": 1})
+        tracker.log("something")
+        tracker.scalars(1, {"loss": 0.5})
+        tracker.save_epochs([{"epoch": 1.0}])
+        tracker.save_results({"auc": 0.75})
+    assert tracker.folder == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tracker_closes_its_log_after_an_error(tmp_path: Path) -> None:
