@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ganfingerprint.errors import ConfigError, TrainingError
@@ -103,7 +103,7 @@ class Group:
         """Seconds: now, or what the first process's clock said when all last gathered. All read the same."""
         return time.monotonic() if self.size == 1 else self._now
 
-    def learning(self, model: nn.Module, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def learning(self, model: nn.Module, function: Callable[..., T]) -> Callable[..., T]:
         """`function`, computed with `model`, such that gradients become the mean of those of all processes.
 
         All must call both this and what it returns. The model's weights become those of the first process.
@@ -124,10 +124,10 @@ ALONE = Group()
 class _Called(nn.Module):
     """DDP looks on in `forward` alone; a network that is used by other methods needs one."""
 
-    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
         self.model, self.function = model, function
 
-    def forward(self, *arguments: Any) -> Tensor:
+    def forward(self, *arguments: Any) -> Any:
         """What the function says."""
         return self.function(*arguments)

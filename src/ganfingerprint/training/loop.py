@@ -22,7 +22,7 @@ from ganfingerprint.config import TrainConfig, to_mapping
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.metrics import compute_metrics, selection_score
 from ganfingerprint.network.fingerprint_net import FingerprintNet
-from ganfingerprint.network.loss import class_loss, detection_loss
+from ganfingerprint.network.loss import class_loss, contrastive_loss, detection_loss
 from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.batches import BatchSource, LabelledBatch
 from ganfingerprint.training.checkpoint import Progress, load_checkpoint, prune_checkpoints, save_checkpoint
@@ -47,12 +47,14 @@ class Trainer:
         compute: Compute,
         tracker: ExperimentTracker,
         targets: Tensor | None = None,
+        kinds: Tensor | None = None,
         group: Group = ALONE,
     ) -> None:
         self.model, self.source, self.config, self.compute, self.tracker = model, source, config, compute, tracker
         self.targets = targets  # int64 [n], the class of each training picture; None: photograph or fake
+        self.kinds = kinds  # int64 [n], whose embeddings are pulled together; None where optim.contrastive is 0
         self.group = group
-        self.learning_logits = group.learning(model, self.class_logits)
+        self.learning_outputs = group.learning(model, self.outputs)
         self.progress = Progress()
         group.gather(None)  # from here time counts
         self.budget = TimeBudget(config.optim.max_minutes, clock=group.clock)
@@ -132,19 +134,25 @@ class Trainer:
     def _loss(self, batch: LabelledBatch) -> Tensor:
         smoothing = self.config.optim.label_smoothing
         with self.compute.autocast():
-            found = self.learning_logits(batch)
+            found, embeddings = self.learning_outputs(batch)
         if self.targets is not None:
-            return class_loss(found, self.targets[batch.rows], smoothing=smoothing)
-        return detection_loss(self.model.decide(found), batch.is_fake, smoothing=smoothing)
+            loss = class_loss(found, self.targets[batch.rows], smoothing=smoothing)
+        else:
+            loss = detection_loss(self.model.decide(found), batch.is_fake, smoothing=smoothing)
+        if self.kinds is not None:  # of several processes each compares the windows of its own share
+            pulled = contrastive_loss(embeddings, self.kinds[batch.rows].to(embeddings.device))
+            loss = loss + self.config.optim.contrastive * pulled
+        return loss
 
-    def class_logits(self, batch: LabelledBatch) -> Tensor:
-        """Logits of the classes [B, classes] of a batch, from its cached maps where it has them."""
+    def outputs(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
+        """Logits of the classes [B, classes] and embeddings of a batch, from its cached maps where it has them."""
         x = self.model.normalise(batch.pixels.to(self.compute.device))
         if batch.maps is None:
             maps = self.model.feature_maps(x)
         else:
             maps = batch.maps.apply(lambda part: part.to(self.compute.device, self.model.mean.dtype))
-        return self.model.class_logits(self.model.embeddings(maps, x))
+        embeddings = self.model.embeddings(maps, x)
+        return self.model.class_logits(embeddings), embeddings
 
     @torch.no_grad()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
@@ -154,7 +162,7 @@ class Trainer:
             own = []
             for batch in self.source.validation():
                 with self.compute.autocast():
-                    found = self.class_logits(batch)
+                    found, _ = self.outputs(batch)
                 own.append((self.model.decide(found).float().cpu(), batch.is_fake))
         self.model.train()
         logits, labels = zip(*(pair for pairs in self.group.gather(own) for pair in pairs), strict=True)

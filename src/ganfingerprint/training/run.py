@@ -26,7 +26,7 @@ from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.reproducibility import set_all_seeds
 from ganfingerprint.training.start import start_from
-from ganfingerprint.training.targets import class_targets, with_classes
+from ganfingerprint.training.targets import class_targets, kinds_of, with_classes
 from ganfingerprint.training.tracker import ExperimentTracker, Onlooker
 from ganfingerprint.training.transforms import get_transforms
 
@@ -163,7 +163,8 @@ def prepare(
         tracker.log(f"{group.size} processes, together {group.size * config.optim.batch_size} windows a step")
     source = _source(model, loaders, config, compute, tracker.folder, report, group)
     targets = class_targets(config.network, pictures, kinds)
-    return Trainer(model, source, config, compute, tracker, targets, group), loaders
+    pulled = kinds_of(pictures) if config.optim.contrastive else None
+    return Trainer(model, source, config, compute, tracker, targets, pulled, group), loaders
 
 
 def _begin(folder: Path, trainer: Trainer, loaders: Loaders, command: str) -> dict[str, str]:

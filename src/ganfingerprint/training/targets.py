@@ -43,6 +43,13 @@ def class_targets(config: NetworkConfig, samples: Sequence[Sample], targets: str
     )
 
 
+def kinds_of(samples: Sequence[Sample]) -> Tensor:
+    """A number for the generator of each picture, one for all photographs: int64 [n]."""
+    names = [_class_of(sample, "generators") for sample in samples]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return torch.tensor([numbers[name] for name in names])
+
+
 def _class_of(sample: Sample, targets: str) -> str:
     if sample.is_fake:
         return sample.generator or UNNAMED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ganfingerprint.artifact import read_card, read_weights
 from ganfingerprint.calibrate import Calibration
+from ganfingerprint.catalog import read_catalog
 from ganfingerprint.config import TrainConfig, load_config
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import ConfigError, DataError, TrainingError
@@ -356,3 +358,12 @@ def test_the_trace_in_drawn_pictures_is_learnt(drawn_root: Path, tmp_path: Path)
         for label in Label
     }
     assert np.mean(logits[Label.FAKE]) > np.mean(logits[Label.REAL])
+
+
+def test_a_contrastive_term_is_learnt_from(drawn_root: Path, tmp_path: Path) -> None:
+    runs = {w: train(tiny(drawn_root, tmp_path, "optim.epochs=1", f"optim.contrastive={w}")) for w in (0, 5)}
+    states = {w: load_checkpoint(result.run / "checkpoints" / "last.pt") for w, result in runs.items()}
+    losses = {w: state["progress"]["history"][-1]["train_loss"] for w, state in states.items()}
+    assert losses[0] + 5 < losses[5] < losses[0] + 5 * math.log(len(read_catalog(drawn_root).split("train")))
+    name = "embedding.0.weight"
+    assert not torch.equal(states[0]["model"][name], states[5]["model"][name])

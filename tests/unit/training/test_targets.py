@@ -16,7 +16,7 @@ from ganfingerprint.network.fingerprint_net import build_network
 from ganfingerprint.network.loss import class_loss, detection_loss
 from ganfingerprint.training.checkpoint import load_checkpoint
 from ganfingerprint.training.run import prepare, resumed_config, train
-from ganfingerprint.training.targets import class_targets, with_classes
+from ganfingerprint.training.targets import class_targets, kinds_of, with_classes
 from ganfingerprint.training.tracker import ExperimentTracker
 from ganfingerprint.types import Label
 
@@ -144,3 +144,9 @@ def test_a_run_learns_generators_and_its_detector_answers_as_any_other(drawn_roo
     assert resumed_config(result.run).network.classes == card.network_config.classes
     picture = next((drawn_root / "test").rglob("*.png"))
     assert 0 < Detector.from_pretrained(result.detector).predict(picture).prob_fake < 1
+
+
+def test_photographs_are_one_kind_and_each_generator_another() -> None:
+    kinds = kinds_of(PICTURES).tolist()
+    assert kinds[1] == kinds[3] == kinds[4]
+    assert len(set(kinds)) == 3
