@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,9 @@ from typing import Any
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import UsageError
 from ganfingerprint.scan.decoders import Ready, decode_apart, decode_here
+from ganfingerprint.scan.item import Item
 from ganfingerprint.scan.schema import ANSWERED, row_of, shown
-from ganfingerprint.scan.sources import Item, items
+from ganfingerprint.scan.sources import count, items
 from ganfingerprint.scan.writer import ShardWriter, key_of
 from ganfingerprint.types import Failure, Verdict
 
@@ -33,6 +35,7 @@ class ScanSettings:
     shard_size: int = 1000  # rows a file of the table
     dedup: bool = True  # equal bytes are judged once
     restart: bool = False
+    retry_failed: bool = False  # files that have a row with an error are judged again
     timeout_s: float = TIMEOUT_S
 
     def __post_init__(self) -> None:
@@ -46,6 +49,8 @@ class Progress:
 
     earlier: int = 0  # rows of runs before this one
     earlier_failed: int = 0
+    listed: int = 0  # of all that the inputs name, earlier ones too
+    total: int | None = None  # that will be listed; None where it is not known, or not yet
     done: int = 0  # of this run, failures too
     failed: int = 0
     fakes: int = 0
@@ -55,6 +60,11 @@ class Progress:
     def rate(self) -> float:
         """Files a second in this run."""
         return self.done / max(1e-9, time.monotonic() - self.started)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate, if no more of them have a row already; None where the total is not known."""
+        return None if self.total is None or not self.done else (self.total - self.listed) / self.rate
 
 
 Report = Callable[[Progress], None]
@@ -95,10 +105,35 @@ def scan(
         "recursive": settings.recursive,
         "dedup": settings.dedup,
     }
-    with ShardWriter(out, deciding, shard_size=settings.shard_size, restart=settings.restart) as writer:
+    with ShardWriter(
+        out,
+        deciding,
+        shard_size=settings.shard_size,
+        restart=settings.restart,
+        retry_failed=settings.retry_failed,
+    ) as writer:
         run = _Run(detector, settings, writer, report)
-        run.go(items(inputs, recursive=settings.recursive))
+        with _counting(run.progress, inputs, recursive=settings.recursive):
+            run.go(items(inputs, recursive=settings.recursive))
         return run.progress
+
+
+@contextlib.contextmanager
+def _counting(progress: Progress, inputs: Sequence[str], *, recursive: bool) -> Iterator[None]:
+    """Lists the inputs once more, beside the scan, to learn how much there is."""
+    over = threading.Event()
+
+    def find_total() -> None:
+        progress.total = count(inputs, recursive=recursive, stop=over.is_set)
+
+    thread = threading.Thread(target=find_total, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        progress.total = progress.listed
 
 
 class _Run:
@@ -113,7 +148,7 @@ class _Run:
         self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
         self._windows = 0
         for row in writer.earlier(["path", *ANSWERED, "verdict", "error_code"]):
-            self._seen.add(key_of(_whole(row["path"])))
+            self._seen.add(key_of(row["path"]))
             self.progress.earlier += 1
             self.progress.earlier_failed += row["error_code"] is not None
             self._remember(row)
@@ -138,7 +173,8 @@ class _Run:
     def _fresh(self, found: Iterator[Item]) -> Iterator[Item]:
         """The items that have no row yet; one that is named twice comes once."""
         for item in found:
-            key = key_of(_whole(item.path))
+            self.progress.listed += 1
+            key = key_of(shown(item.path))
             if key not in self._seen:
                 self._seen.add(key)
                 yield item
@@ -183,8 +219,3 @@ class _Run:
         self.progress.done += 1
         self.progress.failed += row.get("error_code") is not None
         self.progress.fakes += row.get("verdict") == Verdict.FAKE.value
-
-
-def _whole(path: str) -> str:
-    """A path as seen from anywhere; nothing in it is resolved, for what stands behind an archive's name is no path."""
-    return path if "://" in path else os.path.join(os.getcwd(), path)
