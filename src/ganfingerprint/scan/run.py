@@ -22,6 +22,7 @@ from ganfingerprint.scan.writer import ShardWriter, key_of
 from ganfingerprint.types import Failure, Verdict
 
 TIMEOUT_S = 120.0  # for one file, read and decoded
+KEPT = (*(name for name in ANSWERED if name != "sha256"), "verdict")
 REMEMBERED = 200_000  # answers for equal bytes; the oldest are forgotten
 
 
@@ -143,7 +144,7 @@ class _Run:
         self.detector, self.settings, self.writer, self.report = detector, settings, writer, report
         self.progress = Progress()
         self._seen: set[bytes] = set()  # keys of paths that have a row
-        self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()  # answers by sha256
+        self._known: OrderedDict[bytes, tuple[Any, ...]] = OrderedDict()  # answers by sha256, as KEPT
         self._waiting: list[tuple[str, Prepared]] = []
         self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
         self._windows = 0
@@ -187,7 +188,7 @@ class _Run:
         if self.settings.dedup:
             answer = self._known.get(bytes.fromhex(result.sha256))
             if answer is not None:
-                self._add({"path": shown(item.path), **answer})
+                self._add({"path": shown(item.path), **dict(zip(KEPT, answer, strict=True)), "sha256": result.sha256})
                 return
             if result.sha256 in self._twins:
                 self._twins[result.sha256].append(item.path)
@@ -210,7 +211,7 @@ class _Run:
 
     def _remember(self, row: dict[str, Any]) -> None:
         if self.settings.dedup and row.get("sha256"):
-            self._known[bytes.fromhex(row["sha256"])] = {name: row[name] for name in (*ANSWERED, "verdict")}
+            self._known[bytes.fromhex(row["sha256"])] = tuple(row[name] for name in KEPT)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
