@@ -155,7 +155,7 @@ def odd_jpegs(rng: np.random.Generator) -> Iterator[Entry]:
     yield "two-bytes.jpg", b"\xff\xd8", UNREADABLE
     yield "noise-inside.jpg", plain[: start + 20] + rng.bytes(2000) + plain[start + 2020 :], EITHER
     yield "many-passes.jpg", passes(96, 80, 3000), JUDGED
-    yield "passes-for-hours.jpg", passes(16_000, 12_000, 3000), LARGE
+    yield "passes-for-minutes.jpg", passes(16_000, 12_000, 3000), LARGE
 
 
 def passes(width: int, height: int, number: int) -> bytes:

@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(code: str, sentences: Sequence[str]) -> int:
     for sentence in sentences:
-        print(f"error [{code}]: {printable(sentence)}", file=sys.stderr)
+        shown = "\n".join(printable(line) for line in sentence.split("\n"))
+        print(f"error [{code}]: {shown}", file=sys.stderr)
     return ExitCode.REFUSED
 
 

@@ -190,5 +190,6 @@ def _end_with_parent() -> None:
 
 def _mute_libraries() -> None:
     """Decoders in C tell stderr what they think of a file, amid the lines of progress; Python keeps a stderr."""
-    sys.stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace", closefd=False)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    with suppress(OSError):  # there may be none
+        sys.stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace", closefd=False)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

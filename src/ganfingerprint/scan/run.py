@@ -28,7 +28,7 @@ REMEMBERED = 200_000  # answers for equal bytes; the oldest are forgotten
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanSettings:
-    """How to scan; only `recursive` and `dedup` have a say in the table."""
+    """How to scan; only `recursive` and `dedup` have a say in what the table holds of a file."""
 
     recursive: bool = False
     workers: int = 1  # processes that decode; 0 does it in this one
@@ -37,7 +37,7 @@ class ScanSettings:
     dedup: bool = True  # equal bytes are judged once
     restart: bool = False
     retry_failed: bool = False  # files that have a row with an error are judged again
-    timeout_s: float = TIMEOUT_S
+    timeout_s: float = TIMEOUT_S  # where other processes decode: this one cannot be stopped
 
     def __post_init__(self) -> None:
         if self.workers < 0 or min(self.batch_size, self.shard_size) < 1:
@@ -65,7 +65,7 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """At this rate, if no more of them have a row already; None where the total is not known."""
-        return None if self.total is None or not self.done else (self.total - self.listed) / self.rate
+        return None if self.total is None or not self.done else max(0, self.total - self.listed) / self.rate
 
 
 Report = Callable[[Progress], None]

@@ -40,6 +40,6 @@ def test_a_missing_package_is_one_sentence_with_its_pip_command(
 def test_an_error_shows_a_name_that_would_act_on_the_terminal_written_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "\x1b[2J\n").mkdir()
-    assert main(["predict", str(tmp_path / "\x1b[2J\n")]) == 1
-    assert capsys.readouterr().err.startswith(f"error [usage]: {tmp_path}/\\x1b[2J\\n: there are no pictures")
+    (tmp_path / "\x1b[2J").mkdir()
+    assert main(["predict", str(tmp_path / "\x1b[2J")]) == 1
+    assert capsys.readouterr().err.startswith(f"error [usage]: {tmp_path}/\\x1b[2J: there are no pictures")
