@@ -24,7 +24,7 @@ from PIL import Image as PilImage
 from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
-from PIL.JpegImagePlugin import jpeg_factory
+from PIL.JpegImagePlugin import JpegImageFile, jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -91,6 +91,7 @@ _UPRIGHT = {
     8: PilImage.Transpose.ROTATE_90,
 }
 _ORIENTATION, _TIFF_WIDTH, _TIFF_HEIGHT = 0x0112, 256, 257
+_JPEG_PASS, _MOST_JPEG_PASSES = b"\xff\xda", 20  # of the largest picture; some bytes each could keep it for days
 _MOST_TIFF_PAGES = 1000  # Pillow's walk from page to page is quadratic, so a hostile file could take minutes
 
 
@@ -166,18 +167,30 @@ def iter_images(path: Path, *, recursive: bool) -> Iterator[Path]:
             continue
         seen.add(real)
         try:
-            entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+            with os.scandir(folder) as found:
+                entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=_entry_name)
         except OSError as error:
             if folder == path:
                 raise UnreadableImageError(str(path), f"the folder cannot be listed ({error.strerror})") from error
             yield folder
             continue
         for entry in entries:
-            if os.path.isdir(entry):  # not Path.is_dir, which raises without permission
+            if _is_folder(entry):
                 if recursive:
-                    (linked if entry.is_symlink() else folders).append(entry)
-            elif entry.suffix.lower() in IMAGE_SUFFIXES | FOREIGN_SUFFIXES:
-                yield entry
+                    (linked if entry.is_symlink() else folders).append(folder / entry.name)
+            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES | FOREIGN_SUFFIXES:
+                yield folder / entry.name
+
+
+def _entry_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that goes round in circles, or leads where there is no permission
+        return False
 
 
 def _name_of(source: str | Path | bytes | BinaryIO) -> str:
@@ -268,12 +281,7 @@ _quiet_pillow = _QuietPillow()
 def _decode_bytes(data: bytes, name: str, limits: DecodeLimits) -> Image:
     with _open(data, name) as picture:
         width, height = _stored_size(picture)
-        if width * height > limits.max_pixels:
-            said = f"the picture has {width} x {height} pixels, over the limit of {limits.max_pixels} in all"
-            raise ImageTooLargeError(name, said)
-        if min(width, height) < limits.min_side:
-            said = f"the picture has {width} x {height} pixels; each side must have at least {limits.min_side}"
-            raise ImageTooSmallError(name, said)
+        _check_size(picture, data, name, limits)
         mode, layout, encoding = picture.mode, raw_mode(picture), encoding_of(picture, data)
         applied = _orientation(picture) if isinstance(picture, TiffImageFile) else 1  # Pillow turns TIFF in load
         picture.load()  # asking PNG for EXIF would already load it, so everything else asks afterwards
@@ -294,6 +302,19 @@ def _decode_bytes(data: bytes, name: str, limits: DecodeLimits) -> Image:
             encoding=encoding,
         )
     return Image(source=name, pixels=pixels, sha256=hashlib.sha256(data).hexdigest(), facts=facts)
+
+
+def _check_size(picture: ImageFile.ImageFile, data: bytes, name: str, limits: DecodeLimits) -> None:
+    width, height = _stored_size(picture)
+    size = f"the picture has {width} x {height} pixels"
+    if width * height > limits.max_pixels:
+        raise ImageTooLargeError(name, f"{size}, over the limit of {limits.max_pixels} in all")
+    if min(width, height) < limits.min_side:
+        raise ImageTooSmallError(name, f"{size}; each side must have at least {limits.min_side}")
+    if isinstance(picture, JpegImageFile):
+        passes = data.count(_JPEG_PASS)
+        if passes * width * height > _MOST_JPEG_PASSES * limits.max_pixels:
+            raise ImageTooLargeError(name, f"{size} in {passes} passes, which would take too long")
 
 
 def _open(data: bytes, name: str) -> ImageFile.ImageFile:

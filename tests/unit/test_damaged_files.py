@@ -4,6 +4,7 @@ import io
 import threading
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import features
 
 from ganfingerprint.decode import DecodeLimits, decode
 from ganfingerprint.errors import (
+    ImageTooLargeError,
     InputError,
     UnreadableImageError,
 )
@@ -88,6 +90,17 @@ def decode_or_refuse(data: bytes) -> None:
     with suppress(InputError):
         image = decode(data, limits=DecodeLimits(max_pixels=10**6, min_side=1))
         assert 0 < image.pixels.size <= 3 * 10**6
+
+
+def test_a_picture_that_is_looked_at_again_and_again_is_refused_before_the_first_time() -> None:
+    data = EXAMPLES["progressive JPEG"]
+    start = data.index(b"\xff\xda")
+    repeated = data[:-2] + data[start:-2] * 300 + data[-2:]
+    passes = repeated.count(b"\xff\xda")
+    limits = DecodeLimits(max_pixels=passes * 40 * 28 // 20)
+    assert decode(repeated, limits=limits).width == 40
+    with pytest.raises(ImageTooLargeError, match=f"40 x 28 pixels in {passes} passes"):
+        decode(repeated, limits=replace(limits, max_pixels=limits.max_pixels - 1))
 
 
 def test_pillows_warnings_do_not_reach_the_caller() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ganfingerprint.decode import IMAGE_SUFFIXES, decode, find_images
 from ganfingerprint.errors import (
     FileMissingError,
+    UnreadableImageError,
 )
 
 
@@ -58,6 +60,29 @@ def test_links_in_a_circle_end_and_linked_folders_are_listed_once(tmp_path: Path
     assert found(root) == ["dangling.jpg", "out/b.png", "real/a.png"]
     with pytest.raises(FileMissingError):
         decode(root / "dangling.jpg")
+
+
+def test_links_that_lead_nowhere_are_listed(tmp_path: Path) -> None:
+    for name, target in {"self.png": "self.png", "a.png": "b.png", "b.png": "a.png", "folder": "folder"}.items():
+        (tmp_path / name).symlink_to(target)
+    assert found(tmp_path) == ["a.png", "b.png", "self.png"]
+    with pytest.raises(UnreadableImageError):
+        decode(tmp_path / "self.png")
+
+
+@pytest.mark.skipif(os.mkdir not in os.supports_dir_fd, reason="no deeper folders than paths here")
+def test_a_folder_that_no_path_leads_to_is_listed_and_not_left_out(tmp_path: Path) -> None:
+    handle, path = os.open(tmp_path, os.O_RDONLY), str(tmp_path)
+    while len(path) < 4096:
+        os.mkdir("d" * 200, dir_fd=handle)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle, path = below, f"{path}/{'d' * 200}"
+    os.close(handle)
+    (only,) = find_images(tmp_path, recursive=True)
+    assert str(only) == path
+    with pytest.raises(UnreadableImageError, match="too long"):
+        decode(only)
 
 
 @given(names=st.lists(st.sampled_from(["a", "b", "ä", "c d"]), unique=True), upper=st.booleans())

@@ -21,6 +21,7 @@ from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
 from ganfingerprint.cli.results import results
 from ganfingerprint.cli.scan import scan
+from ganfingerprint.cli.tables import printable
 from ganfingerprint.cli.train import train
 from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
 
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(code: str, sentences: Sequence[str]) -> int:
     for sentence in sentences:
-        print(f"error [{code}]: {sentence}", file=sys.stderr)
+        shown = "\n".join(printable(line) for line in sentence.split("\n"))
+        print(f"error [{code}]: {shown}", file=sys.stderr)
     return ExitCode.REFUSED
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,7 @@ def scan(
     precision: PrecisionName = "auto",
     dedup: Annotated[bool, typer.Option("--dedup/--no-dedup", help="Judge equal bytes once.")] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run found.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Judge again what failed before.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Progress as lines of JSON on stderr.")] = False,
 ) -> int:
     """Judge everything that the inputs name, a row each, into a table.
@@ -59,16 +61,17 @@ def scan(
         shard_size=shard_size,
         dedup=dedup,
         restart=restart,
+        retry_failed=retry_failed,
     )
-    progress = run(judge, inputs, out, settings, report=_reporter(log_json=log_json))
-    sys.stderr.write(_event("done", progress) if log_json else f"{_line(progress)}\n")
+    console = Console(stderr=True, highlight=False)
+    progress = run(judge, inputs, out, settings, report=_reporter(console, log_json=log_json))
+    _conclude(console, progress, log_json=log_json)
     print(out)
     return ExitCode.SOME_FAILED if progress.failed + progress.earlier_failed else ExitCode.DONE
 
 
-def _reporter(*, log_json: bool) -> Callable[[Progress], None]:
+def _reporter(console: Console, *, log_json: bool) -> Callable[[Progress], None]:
     """Shows how far the scan is, every few seconds: lines of JSON, or on a terminal one line that changes."""
-    console = Console(stderr=True, highlight=False)
     last = time.monotonic() - EVERY_S
 
     def report(progress: Progress) -> None:
@@ -79,19 +82,35 @@ def _reporter(*, log_json: bool) -> Callable[[Progress], None]:
         if log_json:
             sys.stderr.write(_event("progress", progress))
         elif console.is_terminal:
-            console.print(_line(progress), end="\r", markup=False, soft_wrap=True)
+            _show(console, _line(progress)[: console.width - 1], end="\r")
 
     return report
 
 
+def _conclude(console: Console, progress: Progress, *, log_json: bool) -> None:
+    if log_json:
+        sys.stderr.write(_event("done", progress))
+    else:
+        _show(console, _line(progress), end="\n")
+
+
+def _show(console: Console, line: str, *, end: str) -> None:
+    """On a terminal, over a longer line before it."""
+    width = console.width - 1 if console.is_terminal else 0
+    console.print(line.ljust(width), end=end, markup=False, soft_wrap=True)
+
+
 def _event(name: str, progress: Progress) -> str:
-    facts = ("earlier", "earlier_failed", "done", "failed", "fakes", "rate")
+    facts = ("earlier", "earlier_failed", "listed", "total", "done", "failed", "fakes", "rate", "seconds_left")
     return json.dumps({"event": name, **{fact: getattr(progress, fact) for fact in facts}, "time": time.time()}) + "\n"
 
 
 def _line(progress: Progress) -> str:
     before = f" ({progress.earlier} were there before)" if progress.earlier else ""
+    left = ""
+    if progress.seconds_left:
+        left = f", {progress.listed} of {progress.total} listed, {timedelta(seconds=round(progress.seconds_left))} left"
     return (
         f"{progress.done} files{before}, {progress.fakes} called fake, {progress.failed} failed, "
-        f"{progress.rate:.1f} files/s"
+        f"{progress.rate:.1f} files/s{left}"
     )

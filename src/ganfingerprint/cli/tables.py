@@ -78,6 +78,11 @@ def write_json(values: dict[str, Any], stream: TextIO) -> None:
     stream.write("\n")
 
 
+def printable(text: str) -> str:
+    """Text that can do nothing to a terminal: control characters, and those that turn or hide others, written out."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def open_console(*, stderr: bool = False) -> Console:
     """Where people read; as wide as the terminal, and wide where there is none."""
     console = Console(stderr=stderr, highlight=False)
@@ -99,7 +104,8 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     console.print(table)
     for row in rows:
         if row.error_code:
-            console.print(f"{row.path}: {row.error} [{row.error_code}]", style="red", markup=False, soft_wrap=True)
+            said = printable(f"{row.path}: {row.error} [{row.error_code}]")
+            console.print(said, style="red", markup=False, soft_wrap=True)
 
 
 def print_counts(verdicts: Sequence[str | None], console: Console) -> None:
@@ -116,7 +122,7 @@ def count_verdicts(verdicts: Sequence[str | None]) -> dict[str, int]:
 
 
 def _cells(row: Row) -> list[Text]:
-    name = Text(row.path)
+    name = Text(printable(row.path))
     if row.verdict is None or row.prob_fake is None or row.log10_lr is None:
         return [name, Text("not read", style="red"), Text(""), Text(""), Text("")]
     return [

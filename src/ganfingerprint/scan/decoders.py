@@ -6,7 +6,10 @@ Each process has at most `DEPTH` items at a time, so that nothing piles up where
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -17,8 +20,8 @@ from multiprocessing.process import BaseProcess
 
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import Prepared, prepare
-from ganfingerprint.errors import DecoderCrashedError, InputError, ScanError, TooSlowError
-from ganfingerprint.scan.sources import Item
+from ganfingerprint.errors import DecoderCrashedError, ImageTooLargeError, InputError, ScanError, TooSlowError
+from ganfingerprint.scan.item import Item
 from ganfingerprint.types import Failure
 
 DEPTH = 2
@@ -34,6 +37,8 @@ def decoded(item: Item, policy: WindowConfig) -> Prepared | Failure:
         return prepare(item.read(), policy, name=item.path)
     except InputError as problem:
         return Failure(source=item.path, code=problem.code, error=problem.reason)
+    except MemoryError:
+        return Failure(source=item.path, code=ImageTooLargeError.code, error="there is not enough memory to read it")
 
 
 def decode_here(items: Iterator[Item], policy: WindowConfig) -> Generator[Ready]:
@@ -50,6 +55,7 @@ def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, t
     """
     pool: list[_Worker] = []
     again: deque[Item] = deque()  # that stood behind one which stopped its process
+    crashed: set[str] = set()
     try:
         pool.extend(_Worker(policy) for _ in range(workers))
         exhausted = False
@@ -66,13 +72,15 @@ def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, t
                     worker.send(item)
             if exhausted and not again and not any(worker.waiting for worker in pool):
                 return
-            yield from _results(pool, policy, again, timeout_s)
+            yield from _results(pool, policy, again, crashed, timeout_s)
     finally:
         for worker in pool:
             worker.stop()
 
 
-def _results(pool: list[_Worker], policy: WindowConfig, again: deque[Item], timeout_s: float) -> Iterator[Ready]:
+def _results(
+    pool: list[_Worker], policy: WindowConfig, again: deque[Item], crashed: set[str], timeout_s: float
+) -> Iterator[Ready]:
     """What has become ready; processes that died or were too slow are replaced."""
     busy = {worker.pipe: worker for worker in pool if worker.waiting}
     for pipe in wait(list(busy), timeout=0.5):
@@ -82,22 +90,27 @@ def _results(pool: list[_Worker], policy: WindowConfig, again: deque[Item], time
         except (EOFError, OSError):
             worker.process.join()
             code = worker.process.exitcode
-            said = f"reading it ended the decoder (exit code {code})"
-            yield _replaced(pool, worker, policy, again, DecoderCrashedError.code, said)
+            culprit = _replace(pool, worker, policy, again)
+            if culprit.path not in crashed:  # anything may have killed it, such as a system short of memory
+                crashed.add(culprit.path)
+                again.append(culprit)
+                continue
+            said = f"reading it ended the decoder twice (exit code {code})"
+            yield culprit, Failure(source=culprit.path, code=DecoderCrashedError.code, error=said)
     for worker in list(pool):
         if worker.waiting and time.monotonic() - worker.since > timeout_s and not worker.pipe.poll():
+            culprit = _replace(pool, worker, policy, again)
             said = f"reading it took more than {timeout_s:g} seconds"
-            yield _replaced(pool, worker, policy, again, TooSlowError.code, said)
+            yield culprit, Failure(source=culprit.path, code=TooSlowError.code, error=said)
 
 
-def _replaced(
-    pool: list[_Worker], worker: _Worker, policy: WindowConfig, again: deque[Item], code: str, said: str
-) -> Ready:
+def _replace(pool: list[_Worker], worker: _Worker, policy: WindowConfig, again: deque[Item]) -> Item:
+    """A new process in the place of one, and what that one was at."""
     culprit = worker.waiting.popleft()
     again.extend(worker.waiting)
     worker.stop()
     pool[pool.index(worker)] = _Worker(policy)
-    return culprit, Failure(source=culprit.path, code=code, error=said)
+    return culprit
 
 
 @dataclass(slots=True, eq=False)
@@ -154,6 +167,8 @@ class _Worker:
 
 def _serve(pipe: Connection, policy: WindowConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _mute_libraries()
     pipe.send(None)
     while True:
         try:
@@ -163,3 +178,18 @@ def _serve(pipe: Connection, policy: WindowConfig) -> None:
         result = decoded(item, policy)
         with suppress(BrokenPipeError):
             pipe.send(result)
+
+
+def _end_with_parent() -> None:
+    """A scan that was killed leaves no process behind that decodes on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _mute_libraries() -> None:
+    """Decoders in C tell stderr what they think of a file, amid the lines of progress; Python keeps a stderr."""
+    with suppress(OSError):  # there may be none
+        sys.stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace", closefd=False)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,18 +15,20 @@ from typing import Any
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import UsageError
 from ganfingerprint.scan.decoders import Ready, decode_apart, decode_here
+from ganfingerprint.scan.item import Item
 from ganfingerprint.scan.schema import ANSWERED, row_of, shown
-from ganfingerprint.scan.sources import Item, items
+from ganfingerprint.scan.sources import count, items
 from ganfingerprint.scan.writer import ShardWriter, key_of
 from ganfingerprint.types import Failure, Verdict
 
 TIMEOUT_S = 120.0  # for one file, read and decoded
+KEPT = (*(name for name in ANSWERED if name != "sha256"), "verdict")
 REMEMBERED = 200_000  # answers for equal bytes; the oldest are forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanSettings:
-    """How to scan; only `recursive` and `dedup` have a say in the table."""
+    """How to scan; only `recursive` and `dedup` have a say in what the table holds of a file."""
 
     recursive: bool = False
     workers: int = 1  # processes that decode; 0 does it in this one
@@ -33,7 +36,8 @@ class ScanSettings:
     shard_size: int = 1000  # rows a file of the table
     dedup: bool = True  # equal bytes are judged once
     restart: bool = False
-    timeout_s: float = TIMEOUT_S
+    retry_failed: bool = False  # files that have a row with an error are judged again
+    timeout_s: float = TIMEOUT_S  # where other processes decode: this one cannot be stopped
 
     def __post_init__(self) -> None:
         if self.workers < 0 or min(self.batch_size, self.shard_size) < 1:
@@ -46,6 +50,8 @@ class Progress:
 
     earlier: int = 0  # rows of runs before this one
     earlier_failed: int = 0
+    listed: int = 0  # of all that the inputs name, earlier ones too
+    total: int | None = None  # that will be listed; None where it is not known, or not yet
     done: int = 0  # of this run, failures too
     failed: int = 0
     fakes: int = 0
@@ -55,6 +61,11 @@ class Progress:
     def rate(self) -> float:
         """Files a second in this run."""
         return self.done / max(1e-9, time.monotonic() - self.started)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate, if no more of them have a row already; None where the total is not known."""
+        return None if self.total is None or not self.done else max(0, self.total - self.listed) / self.rate
 
 
 Report = Callable[[Progress], None]
@@ -95,10 +106,35 @@ def scan(
         "recursive": settings.recursive,
         "dedup": settings.dedup,
     }
-    with ShardWriter(out, deciding, shard_size=settings.shard_size, restart=settings.restart) as writer:
+    with ShardWriter(
+        out,
+        deciding,
+        shard_size=settings.shard_size,
+        restart=settings.restart,
+        retry_failed=settings.retry_failed,
+    ) as writer:
         run = _Run(detector, settings, writer, report)
-        run.go(items(inputs, recursive=settings.recursive))
+        with _counting(run.progress, inputs, recursive=settings.recursive):
+            run.go(items(inputs, recursive=settings.recursive))
         return run.progress
+
+
+@contextlib.contextmanager
+def _counting(progress: Progress, inputs: Sequence[str], *, recursive: bool) -> Iterator[None]:
+    """Lists the inputs once more, beside the scan, to learn how much there is."""
+    over = threading.Event()
+
+    def find_total() -> None:
+        progress.total = count(inputs, recursive=recursive, stop=over.is_set)
+
+    thread = threading.Thread(target=find_total, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        progress.total = progress.listed
 
 
 class _Run:
@@ -108,12 +144,12 @@ class _Run:
         self.detector, self.settings, self.writer, self.report = detector, settings, writer, report
         self.progress = Progress()
         self._seen: set[bytes] = set()  # keys of paths that have a row
-        self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()  # answers by sha256
+        self._known: OrderedDict[bytes, tuple[Any, ...]] = OrderedDict()  # answers by sha256, as KEPT
         self._waiting: list[tuple[str, Prepared]] = []
         self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
         self._windows = 0
         for row in writer.earlier(["path", *ANSWERED, "verdict", "error_code"]):
-            self._seen.add(key_of(_whole(row["path"])))
+            self._seen.add(key_of(row["path"]))
             self.progress.earlier += 1
             self.progress.earlier_failed += row["error_code"] is not None
             self._remember(row)
@@ -138,7 +174,8 @@ class _Run:
     def _fresh(self, found: Iterator[Item]) -> Iterator[Item]:
         """The items that have no row yet; one that is named twice comes once."""
         for item in found:
-            key = key_of(_whole(item.path))
+            self.progress.listed += 1
+            key = key_of(shown(item.path))
             if key not in self._seen:
                 self._seen.add(key)
                 yield item
@@ -151,7 +188,7 @@ class _Run:
         if self.settings.dedup:
             answer = self._known.get(bytes.fromhex(result.sha256))
             if answer is not None:
-                self._add({"path": shown(item.path), **answer})
+                self._add({"path": shown(item.path), **dict(zip(KEPT, answer, strict=True)), "sha256": result.sha256})
                 return
             if result.sha256 in self._twins:
                 self._twins[result.sha256].append(item.path)
@@ -174,7 +211,7 @@ class _Run:
 
     def _remember(self, row: dict[str, Any]) -> None:
         if self.settings.dedup and row.get("sha256"):
-            self._known[bytes.fromhex(row["sha256"])] = {name: row[name] for name in (*ANSWERED, "verdict")}
+            self._known[bytes.fromhex(row["sha256"])] = tuple(row[name] for name in KEPT)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
@@ -183,8 +220,3 @@ class _Run:
         self.progress.done += 1
         self.progress.failed += row.get("error_code") is not None
         self.progress.fakes += row.get("verdict") == Verdict.FAKE.value
-
-
-def _whole(path: str) -> str:
-    """A path as seen from anywhere; nothing in it is resolved, for what stands behind an archive's name is no path."""
-    return path if "://" in path else os.path.join(os.getcwd(), path)

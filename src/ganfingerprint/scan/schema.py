@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ SCHEMA = pa.schema(
     ],
     metadata={VERSION_KEY: str(VERSION).encode()},
 )
+_LIKE_BYTES = re.compile(r"(?<!\\)(\\++)(?=ud[89a-f][0-9a-f]{2}|[\ud800-\udfff])")
 ANSWERED = ("sha256", "size_bytes", "format", "width", "height", "logit", "prob_fake", "log10_lr", "windows")
 
 
@@ -43,8 +45,11 @@ def row_of(path: str, answer: Answer) -> dict[str, Any]:
 
 
 def shown(text: str) -> str:
-    """Text that a table can hold: of a file name that is none the bytes are written out."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Text that a table can hold: of a file name that is none the bytes are written out, as `\\udcff`.
+
+    Different names stay different: where a name has that very text, its backslash is doubled.
+    """
+    return _LIKE_BYTES.sub(r"\1\1", text).encode("utf-8", "backslashreplace").decode()
 
 
 def table_of(rows: list[dict[str, Any]]) -> pa.Table:

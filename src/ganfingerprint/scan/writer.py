@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import ScanError
-from ganfingerprint.scan.schema import SCHEMA, VERSION, shown, table_of
+from ganfingerprint.scan.schema import SCHEMA, VERSION, table_of
 
 SETTINGS = "scan.json"
 LOCK = ".lock"
@@ -25,8 +26,9 @@ FLUSH_S = (2.0, 60.0)  # a shard is written after a tenth of the run so far, but
 
 
 def key_of(path: str) -> bytes:
-    """Eight bytes for a path; a set of them takes some 80 bytes each."""
-    return hashlib.blake2b(shown(path).encode(), digest_size=8).digest()
+    """Eight bytes for a path as the table has it; a set of them takes some 80 bytes each."""
+    whole = path if "://" in path else os.path.join(os.getcwd(), path)  # unresolved: behind an archive is no path
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 class ShardWriter:
@@ -37,12 +39,21 @@ class ShardWriter:
         settings: what decides the answers; JSON values.
         shard_size: rows a shard.
         restart: throw away what is there.
+        retry_failed: throw away the rows that have an error.
 
     Raises:
         ScanError: another run writes there, the settings are not those of the earlier run, or it holds other things.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], *, shard_size: int, restart: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        shard_size: int,
+        restart: bool = False,
+        retry_failed: bool = False,
+    ) -> None:
         self.folder, self.settings, self.shard_size = folder, settings, shard_size
         self._rows: list[dict[str, Any]] = []
         self._begun = self._written = time.monotonic()
@@ -55,6 +66,8 @@ class ShardWriter:
             raise ScanError(f"another scan is writing to {folder}; wait for it, or choose another folder") from None
         try:
             self._begin(restart)
+            if retry_failed:
+                self._drop_failed()
         except BaseException:
             self._lock.release()
             raise
@@ -87,8 +100,7 @@ class ShardWriter:
     def flush(self) -> None:
         """Write the rows that wait as a shard."""
         if self._rows:
-            with replacing(self.folder / f"part-{self._next:06d}.parquet") as beside:
-                pq.write_table(table_of(self._rows), beside, compression="zstd")
+            _write(table_of(self._rows), self.folder / f"part-{self._next:06d}.parquet")
             self._next += 1
             self._rows = []
         self._written = time.monotonic()
@@ -105,6 +117,14 @@ class ShardWriter:
             self._go_on(noted)
         except (ValueError, pa.ArrowException) as problem:
             raise ScanError(f"{self.folder} is damaged ({problem}); begin anew with --restart") from problem
+
+    def _drop_failed(self) -> None:
+        """A run that is killed in between has dropped some of them, and every row that is gone is made again."""
+        for path in self.folder.glob(SHARDS):
+            rows = pq.read_table(path)
+            good = rows.filter(rows["error_code"].is_null())
+            if len(good) < len(rows):
+                _write(good, path)
 
     def _go_on(self, noted: Path) -> None:
         if noted.is_file():
@@ -128,6 +148,11 @@ class ShardWriter:
         for path in shards:
             if not pq.read_schema(path).equals(SCHEMA):
                 raise ScanError(f"{path} has other columns than this version writes; begin anew with --restart")
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    with replacing(path) as beside:
+        pq.write_table(rows, beside, compression="zstd")
 
 
 def _refuse_foreign(folder: Path) -> None:

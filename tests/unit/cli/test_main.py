@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ganfingerprint.cli.main import main
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,11 @@ def test_a_missing_package_is_one_sentence_with_its_pip_command(
     assert done.returncode == 1
     assert done.stderr.startswith("error [missing_extra]: ")
     assert advice in done.stderr
+
+
+def test_an_error_shows_a_name_that_would_act_on_the_terminal_written_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "\x1b[2J").mkdir()
+    assert main(["predict", str(tmp_path / "\x1b[2J")]) == 1
+    assert capsys.readouterr().err.startswith(f"error [usage]: {tmp_path}/\\x1b[2J: there are no pictures")

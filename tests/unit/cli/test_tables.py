@@ -113,6 +113,16 @@ def test_a_failure_is_a_row_and_a_sentence() -> None:
     assert printed([JUDGED, FAILED]).splitlines()[-1] == "b.jpg: 8 x 8 pixels [too_small]"
 
 
+def test_names_can_do_nothing_to_a_terminal() -> None:
+    name = "\x1b[31mred\n\r\a\x9b\u202egnp\udcff 猫.png"
+    shown = printed([replace(JUDGED, path=name), replace(FAILED, path=name, error=f"no item {name}")], width=300)
+    assert [sign for sign in shown if not sign.isprintable()] == ["\n"] * 4
+    assert shown.count(r"\x1b[31mred\n\r\x07\x9b\u202egnp\udcff 猫.png") == 4
+    stream = io.StringIO()
+    write_csv([replace(JUDGED, path=name)], stream)
+    assert name in stream.getvalue()  # exact, for programs
+
+
 def test_verdicts_are_counted_with_those_that_have_none() -> None:
     assert count_verdicts(["uncertain", Verdict.UNCERTAIN, None]) == {
         "real": 0,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from ganfingerprint.detector import Prepared
 from ganfingerprint.errors import DecoderCrashedError, ScanError, TooSlowError
 from ganfingerprint.scan import decoders
 from ganfingerprint.scan.decoders import decode_apart, decode_here
-from ganfingerprint.scan.sources import Item
+from ganfingerprint.scan.item import Item
 from ganfingerprint.types import Failure
 
 POLICY = WindowConfig(size=96)
@@ -31,6 +34,18 @@ class Killer(Item):
     def read(self) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
         return ""
+
+
+class KilledOnce(Item):
+    """An item during which the system kills the process, once."""
+
+    __slots__ = ()
+
+    def read(self) -> str:
+        with suppress(FileExistsError):
+            Path(f"{self.file}.seen").touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.file
 
 
 class Sleeper(Item):
@@ -85,6 +100,59 @@ def test_a_file_that_ends_its_decoder_is_one_failure(pictures: list[Item]) -> No
         assert isinstance(failure, Failure)
         assert failure.code == DecoderCrashedError.code
     assert sum(isinstance(result, Prepared) for result in found.values()) == 9
+
+
+def test_a_decoder_that_something_else_ended_costs_no_file(pictures: list[Item]) -> None:
+    there = [*pictures[:4], KilledOnce(path=pictures[4].path, file=pictures[4].file), *pictures[5:]]
+    found = by_path(decode_apart(iter(there), POLICY, workers=2, timeout_s=60))
+    assert found.keys() == {item.path for item in there}
+    assert sum(isinstance(result, Prepared) for result in found.values()) == 9
+
+
+def test_a_file_that_takes_more_memory_than_there_is_is_one_failure() -> None:
+    class Greedy(Item):
+        __slots__ = ()
+
+        def read(self) -> str:
+            raise MemoryError
+
+    ((_, failure),) = decode_here(iter([Greedy(path="greedy", file="")]), POLICY)
+    assert isinstance(failure, Failure)
+    assert failure.code == "too_large"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_no_decoder_outlives_a_scan_that_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from ganfingerprint.scan.decoders import _Worker\n"
+        "from ganfingerprint.config import WindowConfig\n"
+        "from tests_sleeper import Sleeper\n"
+        "if __name__ == '__main__':\n"
+        "    worker = _Worker(WindowConfig(size=96))\n"
+        "    worker.send(Sleeper(path='sleeper', file=''))\n"
+        "    print(worker.process.pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    sleeper = (
+        "import time\n"
+        "from ganfingerprint.scan.item import Item\n"
+        "class Sleeper(Item):\n"
+        "    __slots__ = ()\n"
+        "    def read(self):\n"
+        "        time.sleep(600)\n"
+    )
+    (tmp_path / "tests_sleeper.py").write_text(sleeper)
+    (tmp_path / "scan.py").write_text(code)
+    with subprocess.Popen([sys.executable, str(tmp_path / "scan.py")], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        decoder = Path("/proc") / process.stdout.readline().strip()
+        assert decoder.exists()
+        process.kill()
+    end = time.monotonic() + 20
+    while decoder.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not decoder.exists()
 
 
 def test_a_file_that_takes_too_long_is_one_failure(pictures: list[Item]) -> None:

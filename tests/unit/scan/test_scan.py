@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,50 @@ def test_a_name_that_is_no_text_has_a_row(bright_detector: Detector, folder: Pat
     assert scan(bright_detector, [str(folder)], tmp_path / "out", HERE).done == 0
 
 
+def test_a_name_with_the_text_of_another_ones_bytes_has_a_row_too(
+    bright_detector: Detector, folder: Path, tmp_path: Path
+) -> None:
+    for name in (b"\xff.png", b"\\udcff.png", b"\\\\udcff.png", b"\\\xff.png"):
+        shutil.copy(folder / "00.png", os.fsencode(folder) + b"/" + name)
+    assert scan(bright_detector, [str(folder)], tmp_path / "out", HERE).done == 19
+    assert len({row["path"] for row in rows(tmp_path / "out")}) == 19
+    assert scan(bright_detector, [str(folder)], tmp_path / "out", HERE).done == 0
+
+
+def test_failed_files_are_judged_again_when_asked(bright_detector: Detector, folder: Path, tmp_path: Path) -> None:
+    scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
+    shutil.copy(folder / "07.png", folder / "text.png")
+    retry = replace(HERE, retry_failed=True)
+    progress = scan(bright_detector, [str(folder)], tmp_path / "out", retry)
+    assert (progress.earlier, progress.earlier_failed, progress.done, progress.failed) == (13, 0, 2, 1)
+    scan(bright_detector, [str(folder)], tmp_path / "whole", HERE)
+    assert rows(tmp_path / "out") == rows(tmp_path / "whole")
+    assert scan(bright_detector, [str(folder)], tmp_path / "out", HERE).done == 0
+
+
+def test_a_retry_that_is_killed_in_between_loses_nothing(
+    bright_detector: Detector, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = replace(HERE, shard_size=1)
+    scan(bright_detector, [str(folder)], tmp_path / "out", each)
+    before = rows(tmp_path / "out")
+    write, written = writer._write, []
+
+    def stop_at_the_second(table: Any, path: Path) -> None:
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(table, path)
+
+    monkeypatch.setattr(writer, "_write", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        scan(bright_detector, [str(folder)], tmp_path / "out", replace(each, retry_failed=True))
+    monkeypatch.undo()
+    assert len(rows(tmp_path / "out")) == 14
+    assert scan(bright_detector, [str(folder)], tmp_path / "out", each).done == 1
+    assert rows(tmp_path / "out") == before
+
+
 def test_answers_are_forgotten_before_memory_grows(
     bright_detector: Detector, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,47 +304,24 @@ def test_progress_is_reported(bright_detector: Detector, folder: Path, tmp_path:
     assert Progress(done=3, started=time.monotonic() - 1).rate == pytest.approx(3, rel=0.2)
 
 
-@pytest.fixture
-def scanned(bright_detector: Detector, folder: Path, tmp_path: Path) -> Path:
-    scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
-    return tmp_path / "out"
-
-
-def test_a_condition_chooses_rows(scanned: Path) -> None:
-    everything = rows(scanned)
-    found = ask(scanned, where="verdict = 'fake' and width > 100").to_pylist()
-    assert [row["path"] for row in found] == [row["path"] for row in everything if row["verdict"] == "fake"]
-    top = ask(scanned, top=3).to_pylist()
-    assert [row["logit"] for row in top] == sorted(r["logit"] for r in everything if r["logit"] is not None)[:-4:-1]
-    assert ask(scanned, where="error_code is not null").num_rows == 2
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        "verdict =",
-        "nothing = 1",
-        "1=1); DROP VIEW results; --",
-        "1=1; COPY results TO 'stolen.csv'",
-        "path in (SELECT content FROM read_text('/etc/hostname'))",
-        "path in (SELECT path FROM read_parquet('*.parquet'))",
-    ],
-)
-def test_a_question_that_is_no_condition_is_refused(
-    scanned: Path, where: str, capsys: pytest.CaptureFixture[str]
+def test_the_total_and_the_time_left_are_known_while_it_runs(
+    bright_detector: Detector, folder: Path, tmp_path: Path
 ) -> None:
-    before = sorted(scanned.iterdir())
-    assert main(["results", str(scanned), "--where", where]) == 1
-    assert capsys.readouterr().err.startswith("error [scan]: this cannot be asked")
-    assert sorted(scanned.iterdir()) == before
+    (tmp_path / "list.txt").write_text(f"{folder / '00.png'}\n{tmp_path / 'absent.png'}\n")
+    seen: list[tuple[int, int | None]] = []
+    start = time.monotonic()
 
+    def report(progress: Progress) -> None:
+        while progress.total is None and time.monotonic() < start + 30:
+            time.sleep(0.001)  # in which they are counted
+        seen.append((progress.listed, progress.total))
 
-def test_a_scan_without_rows_yet_can_be_asked(bright_detector: Detector, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    scan(bright_detector, [str(tmp_path / "in")], tmp_path / "out", HERE)
-    assert ask(tmp_path / "out", where="verdict = 'fake'").num_rows == 0
-    with pytest.raises(ScanError, match="no scan here"):
-        ask(tmp_path / "in")
+    progress = scan(bright_detector, [str(folder), str(tmp_path / "list.txt")], tmp_path / "out", HERE, report=report)
+    assert (1, 17) in seen
+    assert (progress.listed, progress.total, progress.done, progress.seconds_left) == (17, 17, 16, 0)
+    half = Progress(listed=30, total=50, done=10, started=time.monotonic() - 1)
+    assert half.seconds_left == pytest.approx(2, rel=0.2)
+    assert Progress(done=1).seconds_left is Progress(total=1).seconds_left is None
 
 
 def test_the_command_scans_and_answers(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image as PilImage
 
+from ganfingerprint.decode import decode
 from ganfingerprint.errors import InputError, UsageError
-from ganfingerprint.scan import sources
-from ganfingerprint.scan.sources import Item, items
+from ganfingerprint.scan.item import Item
+from ganfingerprint.scan.sources import LONGEST_LINE, count, items
 
 
 def picture(shade: int = 90) -> bytes:
@@ -61,6 +62,65 @@ def test_a_name_that_only_looks_like_a_glob_is_a_name(tree: Path) -> None:
     assert names(found(tree / "[1].png"), tree) == ["[1].png"]
 
 
+def test_a_name_that_leads_nowhere_and_looks_like_a_glob_is_a_name(tree: Path) -> None:
+    for name in ("*.jpg", "[z].jpg"):
+        (tree / name).symlink_to("nowhere")
+    matched = found(f"{tree}/*.jpg", f"{tree}/[*[]*.jpg")
+    assert sorted({item.path for item in matched}) == [f"{tree}/*.jpg", f"{tree}/[z].jpg"]
+    assert all(item.problem is None for item in matched)  # reading it says that there is nothing
+
+
+def test_a_bad_match_of_a_glob_does_not_hide_the_others(tree: Path) -> None:
+    (tree / "b.zip").write_bytes(b"no zip")
+    with zipfile.ZipFile(tree / "c.zip", "w") as archive:
+        archive.writestr("c.png", picture())
+    matched = {item.path: item.problem for item in found(f"{tree}/*")}
+    assert matched.keys() >= {f"{tree}/b.png", f"{tree}/b.zip", f"{tree}/c.zip!c.png", f"{tree}/notes.md"}
+    assert matched[f"{tree}/b.zip"] is not None
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 300 + "*", "nul\0.png", "b.png/c.png"])
+def test_a_name_that_no_file_can_have_is_one_failure(tree: Path, name: str) -> None:
+    *_, last = found(tree / name, tree / "b.png")
+    first, _ = found(tree / name, tree / "b.png")
+    assert first.problem is not None
+    assert first.problem[0] == "not_found"
+    assert last.problem is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.txt", "a.csv", "a.parquet"])
+def test_a_pipe_is_not_waited_for_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    (only,) = found(tmp_path / name)
+    with pytest.raises(InputError, match="a device or a pipe"):
+        decode(Path(str(only.read())))
+
+
+@pytest.mark.parametrize("start", ["", "path\n"])
+def test_a_line_that_would_fill_the_memory_makes_no_list(tmp_path: Path, start: str) -> None:
+    path = tmp_path / ("a.csv" if start else "a.txt")
+    path.write_text(f"{start}b.png\n" + "x" * LONGEST_LINE)
+    first, last = found(path)
+    assert first.path == f"{tmp_path}/b.png"
+    assert last.problem is not None
+    assert "a line of 65536 characters" in last.problem[1]
+
+
+def test_items_are_counted_where_that_is_cheap(tree: Path) -> None:
+    (tree / "list.txt").write_text("b.png\nb.png\n")
+    with tarfile.open(tree / "a.tar", "w") as archive:
+        archive.add(tree / "b.png", "b.png")
+
+    def counted(*inputs: object, stopped: bool = False) -> int | None:
+        return count([str(entry) for entry in inputs], recursive=True, stop=lambda: stopped)
+
+    assert counted(tree, tree / "list.txt") == 5
+    assert counted(tree, tree / "a.tar") is None
+    assert counted(tree, "memory://bucket") is None
+    assert counted(tree, stopped=True) is None
+
+
 def test_lists_name_files_beside_them_or_anywhere(tree: Path) -> None:
     (tree / "list.txt").write_text(f"b.png\n\n{tree / 'deep' / 'c.png'}\r\n")
     (tree / "list.csv").write_text("id,path\n1,b.png\n2,deep/c.png\n")
@@ -104,85 +164,6 @@ def test_no_inputs_are_refused() -> None:
         found()
 
 
-ODD = ("../../outside.png", "/absolute.png", "dir/a.png", "dir/.hidden.png", "dir/readme.txt")
-TAKEN = ["../../outside.png", "/absolute.png", "dir/a.png"]
-
-
-@pytest.fixture(params=["zip", "tar", "tar.gz", "tgz"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    path = tmp_path / f"a.{request.param}"
-    if request.param == "zip":
-        with zipfile.ZipFile(path, "w") as file:
-            for shade, name in enumerate(ODD):
-                file.writestr(name, picture(shade))
-        return path
-    with tarfile.open(path, "w:gz" if "gz" in request.param else "w") as tar:
-        for shade, name in enumerate(ODD):
-            info = tarfile.TarInfo(name)
-            info.size = len(picture(shade))
-            tar.addfile(info, io.BytesIO(picture(shade)))
-        link = tarfile.TarInfo("link.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-    return path
-
-
-def test_members_of_archives_are_read_in_place_whatever_they_are_called(archive: Path) -> None:
-    listed = [item for item in found(archive) if item.problem is None]
-    assert [item.path for item in listed] == [f"{archive}!{name}" for name in TAKEN]
-    assert [item.read() for item in listed] == [picture(0), picture(1), picture(2)]
-    links = [item.path for item in found(archive) if item.problem is not None]
-    assert links == ([] if archive.suffix == ".zip" else [f"{archive}!link.png"])
-    assert sorted(path.name for path in archive.parent.iterdir()) == [archive.name]
-
-
-def test_a_member_that_unpacks_to_more_than_the_limit_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = sources.DecodeLimits(max_bytes=1000)
-    monkeypatch.setattr(sources, "DecodeLimits", lambda: small)
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("bomb.png", bytes(10**6))
-    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
-        info = tarfile.TarInfo("bomb.png")
-        info.size = 10**6
-        tar.addfile(info, io.BytesIO(bytes(10**6)))
-    (zipped,) = found(tmp_path / "bomb.zip")
-    with pytest.raises(InputError, match="over the limit"):
-        zipped.read()
-    (tarred,) = found(tmp_path / "bomb.tar.gz")
-    assert tarred.problem is not None
-    assert tarred.problem[0] == "too_large"
-
-
-def test_a_damaged_member_is_one_failure(tmp_path: Path) -> None:
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("a.png", picture())
-    content = bytearray(path.read_bytes())
-    content[60] ^= 255
-    path.write_bytes(content)
-    (only,) = found(path)
-    with pytest.raises(InputError, match="member of the archive"):
-        only.read()
-
-
-def test_an_archive_that_is_cut_short_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
-    whole = tmp_path / "whole.tar.gz"
-    with tarfile.open(whole, "w:gz", compresslevel=0) as tar:
-        for number in range(3):
-            info = tarfile.TarInfo(f"{number}.png")
-            info.size = 20_000
-            tar.addfile(info, io.BytesIO(bytes([number]) * 20_000))
-    cut = tmp_path / "cut.tar.gz"
-    cut.write_bytes(whole.read_bytes()[:50_000])
-    *members, last = found(cut)
-    assert [item.path for item in members] == [f"{cut}!0.png", f"{cut}!1.png"]
-    assert last.path == str(cut)
-    assert last.problem is not None
-    assert "to its end" in last.problem[1]
-
-
 def test_addresses_are_listed_and_fetched(tree: Path) -> None:
     memory = pytest.importorskip("fsspec").filesystem("memory")
     for name in ("b.png", "deep/a.png", "notes.md"):
@@ -208,56 +189,9 @@ def test_what_a_store_does_not_give_is_a_failure() -> None:
     assert unknown.problem[0] == "unreachable"
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_one_name_are_all_there(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
-        for shade in (1, 2):
-            file.writestr("a.png", picture(shade))
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for shade in (1, 2):
-            info = tarfile.TarInfo("a.png")
-            info.size = len(picture(shade))
-            tar.addfile(info, io.BytesIO(picture(shade)))
-    for name in ("a.zip", "a.tar"):
-        listed = found(tmp_path / name)
-        assert [item.path.rpartition("!")[2] for item in listed] == ["a.png", "a.png#2"]
-        assert [item.read() for item in listed] == [picture(1), picture(2)]
-
-
-def test_a_tar_is_what_its_bytes_are(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "really.gz", "w:gz") as tar:
-        info = tarfile.TarInfo("a.png")
-        info.size = len(picture())
-        tar.addfile(info, io.BytesIO(picture()))
-    (tmp_path / "really.gz").rename(tmp_path / "a.tar")
-    (only,) = found(tmp_path / "a.tar")
-    assert only.read() == picture()
-
-
-def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
-    header = tarfile.TarInfo("././@LongLink")
-    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 600 * 2**20
-    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
-        stream.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(2**21))
-    (only,) = found(tmp_path / "a.tar.gz")
-    assert only.problem is not None
-    assert "a header of 629145600 bytes" in only.problem[1]
-
-
 def test_entries_of_a_list_that_are_no_paths_are_failures(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a.png", None]}), tmp_path / "a.parquet")
     (tmp_path / "b.csv").write_text("id,path\n1\n")
     listed = found(tmp_path / "a.parquet", tmp_path / "b.csv")
     assert [item.problem is None for item in listed] == [True, False, False]
     assert listed[1].path == f"{tmp_path}/a.parquet#2"
-
-
-def test_an_archive_that_has_gone_is_a_failure_of_its_members(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        info = tarfile.TarInfo("a.png")
-        info.size = len(picture())
-        tar.addfile(info, io.BytesIO(picture()))
-    (only,) = found(tmp_path / "a.tar")
-    (tmp_path / "a.tar").unlink()
-    with pytest.raises(InputError, match="any more"):
-        only.read()
