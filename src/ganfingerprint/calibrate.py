@@ -242,11 +242,17 @@ def _newton(x: Float64Array, fake: BoolArray) -> tuple[float, float]:
 def _thresholds(
     real: Float64Array, fake: Float64Array, false_alarm_rate: float, miss_rate: float
 ) -> tuple[float, float]:
-    """The lowest fake threshold and the highest real one that keep their rates on these scores."""
+    """Where the lowest fake threshold and the highest real one that keep their rates on these scores may lie, midway.
+
+    On a score itself the last digit of an engine's arithmetic would decide of that picture.
+    """
     alarms = int(false_alarm_rate * len(real) + _RATE_SLACK)  # photographs that may lie above, rounded down
     misses = int(miss_rate * len(fake) + _RATE_SLACK)
-    fake_threshold = float(np.sort(real)[::-1][alarms])
-    real_threshold = float(np.sort(fake)[misses])
+    scores = np.unique(np.concatenate([real, fake]))
+    last_below, first_above = np.sort(real)[::-1][alarms], np.sort(fake)[misses]
+    above, below = scores[scores > last_below], scores[scores < first_above]
+    fake_threshold = float(last_below if above.size == 0 else 0.5 * (last_below + above[0]))
+    real_threshold = float(first_above if below.size == 0 else 0.5 * (first_above + below[-1]))
     if real_threshold > fake_threshold:  # every value in between keeps both rates: nothing need be uncertain
         fake_threshold = real_threshold = 0.5 * (fake_threshold + real_threshold)
     return fake_threshold, real_threshold

@@ -191,11 +191,20 @@ def test_thresholds_keep_their_rates_on_the_fitting_data(
 @pytest.mark.parametrize(
     ("rate", "alarms"), [(0.0, 0), (0.009, 0), (0.01, 1), (0.29, 29), (0.07, 7), (0.999, 99)]
 )  # .29 * 100 and .07 * 100 are not whole in binary
-def test_fake_threshold_is_the_lowest_that_keeps_its_rate(rate: float, alarms: int) -> None:
+def test_fake_threshold_is_the_lowest_that_keeps_its_rate_and_lies_on_no_score(rate: float, alarms: int) -> None:
     real, fake = np.arange(100.0), np.array([-10.0])
     fitted = fit_calibration([*real, *fake], [0] * 100 + [1], false_alarm_rate=rate, miss_rate=0)
     assert int(np.sum(real > fitted.fake_threshold)) == alarms
-    assert int(np.sum(real > np.nextafter(fitted.fake_threshold, -np.inf))) == alarms + 1
+    assert fitted.fake_threshold == 99 - alarms + 0.5 * (alarms > 0)  # of the highest there is nothing above
+    assert int(np.sum(real > fitted.fake_threshold - 0.5)) == alarms + (alarms == 0)
+
+
+def test_thresholds_lie_midway_to_the_next_score_of_either_class() -> None:
+    real, fake = [0.0, 1.0, 2.0, 5.0], [1.2, 2.4, 6.0, 7.0]
+    fitted = fit_calibration([*real, *fake], [0] * 4 + [1] * 4, false_alarm_rate=0.25, miss_rate=0.25)
+    assert (fitted.real_threshold, fitted.fake_threshold) == (2.2, 2.2)
+    strict = fit_calibration([*real, *fake], [0] * 4 + [1] * 4, false_alarm_rate=0, miss_rate=0)
+    assert (strict.real_threshold, strict.fake_threshold) == (pytest.approx(1.1), 5.5)
 
 
 def test_crossed_thresholds_become_their_midpoint() -> None:

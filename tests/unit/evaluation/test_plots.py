@@ -200,6 +200,6 @@ def test_the_answer_is_said_to_be_right_wrong_or_left_open() -> None:
 def test_a_missing_matplotlib_says_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(
-        MissingExtraError, match=r"drawing figures needs matplotlib: pip install 'ganfingerprint\[train\]'"
+        MissingExtraError, match=r"drawing figures needs matplotlib: pip install 'ganfingerprint\[report\]'"
     ):
         plots.plot_roc_curve(*scored(1.0))
