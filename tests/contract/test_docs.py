@@ -19,6 +19,7 @@ NAMES = (
     "CHANGELOG.md",
     "benchmarks/README.md",
     "docs/fakes.md",
+    "docs/scan-at-scale.md",
     "docs/what-generalises.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]

@@ -54,6 +54,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "fastapi": frozenset({"service"}),
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
+    "ray": frozenset({"scan.cluster"}),
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
 HANDLES_PIXELS = frozenset(

@@ -20,7 +20,7 @@ from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
 from ganfingerprint.cli.results import results
-from ganfingerprint.cli.scan import scan
+from ganfingerprint.cli.scan import ScanCommand, scan
 from ganfingerprint.cli.tables import printable
 from ganfingerprint.cli.train import train
 from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
@@ -35,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict")(predict)
-app.command("scan")(scan)
+app.command("scan", cls=ScanCommand)(scan)
 app.command("results")(results)
 app.command("train")(train)
 app.command("evaluate")(evaluate)

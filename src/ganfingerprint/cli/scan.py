@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName, PrecisionName
@@ -20,6 +24,29 @@ if TYPE_CHECKING:
     from ganfingerprint.scan.run import Progress
 
 EVERY_S = 2.0  # between two lines of progress
+CLUSTER = re.compile(r"local|auto|(ray://)?[\w.-]+:\d+")  # what may follow --ray
+
+OnRay = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Judge on a Ray cluster: auto, HOST:PORT, or without an address one that is started here.",
+    ),
+]
+
+
+class ScanCommand(TyperCommand):
+    """Reads `--ray` without an address too, which no option of typer can be."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any command's, where `--ray` stands for `--ray local` if an input or an option follows."""
+        spelled_out = []
+        for word, following in itertools.zip_longest(args, args[1:], fillvalue=""):
+            spelled_out.append(word)
+            if word == "--ray" and not CLUSTER.fullmatch(following):
+                spelled_out.append("local")
+        return super().parse_args(ctx, spelled_out)
 
 
 def scan(
@@ -30,7 +57,7 @@ def scan(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the table.")],
     detector: DetectorFolder = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that decode; 0 does it in this one.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode, of each machine; 0: none.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows that are judged at once.")] = 16,
     shard_size: Annotated[int, typer.Option(min=1, help="Rows a file of the table.")] = 1000,
     engine: EngineName = "auto",
@@ -39,6 +66,7 @@ def scan(
     dedup: Annotated[bool, typer.Option("--dedup/--no-dedup", help="Judge equal bytes once.")] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run found.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Judge again what failed before.")] = False,
+    ray: OnRay = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Progress as lines of JSON on stderr.")] = False,
 ) -> int:
     """Judge everything that the inputs name, a row each, into a table.
@@ -48,23 +76,21 @@ def scan(
     answers questions to the table, while it grows too.
     """
     from ganfingerprint.detector import Detector
-    from ganfingerprint.scan.run import ScanSettings
+    from ganfingerprint.scan.cluster import Cluster
     from ganfingerprint.scan.run import scan as run
+    from ganfingerprint.scan.settings import ScanSettings
 
     judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
     if judge.engine.name == "fake":
         print(FAKE_ENGINE, file=sys.stderr)
     settings = ScanSettings(
-        recursive=recursive,
-        workers=workers,
-        batch_size=batch_size,
-        shard_size=shard_size,
-        dedup=dedup,
-        restart=restart,
-        retry_failed=retry_failed,
-    )
+        recursive=recursive, workers=workers, batch_size=batch_size, shard_size=shard_size, dedup=dedup,
+        restart=restart, retry_failed=retry_failed,
+    )  # fmt: skip
     console = Console(stderr=True, highlight=False)
-    progress = run(judge, inputs, out, settings, report=_reporter(console, log_json=log_json))
+    reporter = _reporter(console, log_json=log_json)
+    with contextlib.nullcontext() if ray is None else Cluster(ray, engine=engine, device=device) as cluster:
+        progress = run(judge, inputs, out, settings, cluster=cluster, report=reporter)
     _conclude(console, progress, log_json=log_json)
     print(out)
     return ExitCode.SOME_FAILED if progress.failed + progress.earlier_failed else ExitCode.DONE

@@ -47,70 +47,81 @@ def decode_here(items: Iterator[Item], policy: WindowConfig) -> Generator[Ready]
         yield item, decoded(item, policy)
 
 
-def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, timeout_s: float) -> Generator[Ready]:
-    """The items as they are ready, from `workers` processes, in no order.
+class Decoders:
+    """`workers` processes that decode one stream of items after the other. Close it.
 
     Raises:
         ScanError: a process cannot start.
     """
-    pool: list[_Worker] = []
-    again: deque[Item] = deque()  # that stood behind one which stopped its process
-    crashed: set[str] = set()
-    try:
-        pool.extend(_Worker(policy) for _ in range(workers))
+
+    def __init__(self, policy: WindowConfig, *, workers: int, timeout_s: float) -> None:
+        self.policy, self.timeout_s = policy, timeout_s
+        self._pool: list[_Worker] = []
+        self._again: deque[Item] = deque()  # that stood behind one which stopped its process
+        self._crashed: set[str] = set()
+        try:
+            self._pool.extend(_Worker(policy) for _ in range(workers))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._pool:
+            worker.stop()
+
+    def ready(self, items: Iterator[Item]) -> Generator[Ready]:
+        """The items as they are ready, in no order.
+
+        Raises:
+            ScanError: a process cannot start in the place of one that died.
+        """
         exhausted = False
         while True:
-            for worker in pool:
-                while not exhausted or again:
-                    item = again.popleft() if again else next(items, None)
+            for worker in self._pool:
+                while not exhausted or self._again:
+                    item = self._again.popleft() if self._again else next(items, None)
                     if item is None:
                         exhausted = True
                         break
                     if not worker.accepts(item):
-                        again.appendleft(item)
+                        self._again.appendleft(item)
                         break
                     worker.send(item)
-            if exhausted and not again and not any(worker.waiting for worker in pool):
+            if exhausted and not self._again and not any(worker.waiting for worker in self._pool):
                 return
-            yield from _results(pool, policy, again, crashed, timeout_s)
-    finally:
-        for worker in pool:
-            worker.stop()
+            yield from self._results()
 
+    def _results(self) -> Iterator[Ready]:
+        """What has become ready; processes that died or were too slow are replaced."""
+        busy = {worker.pipe: worker for worker in self._pool if worker.waiting}
+        for pipe in wait(list(busy), timeout=0.5):
+            worker = busy[pipe]  # type: ignore[index]
+            try:
+                yield worker.receive()
+            except (EOFError, OSError):
+                worker.process.join()
+                code = worker.process.exitcode
+                culprit = self._replace(worker)
+                if culprit.path not in self._crashed:  # anything may have killed it, such as a system short of memory
+                    self._crashed.add(culprit.path)
+                    self._again.append(culprit)
+                    continue
+                said = f"reading it ended the decoder twice (exit code {code})"
+                yield culprit, Failure(source=culprit.path, code=DecoderCrashedError.code, error=said)
+        for worker in list(self._pool):
+            if worker.waiting and time.monotonic() - worker.since > self.timeout_s and not worker.pipe.poll():
+                culprit = self._replace(worker)
+                said = f"reading it took more than {self.timeout_s:g} seconds"
+                yield culprit, Failure(source=culprit.path, code=TooSlowError.code, error=said)
 
-def _results(
-    pool: list[_Worker], policy: WindowConfig, again: deque[Item], crashed: set[str], timeout_s: float
-) -> Iterator[Ready]:
-    """What has become ready; processes that died or were too slow are replaced."""
-    busy = {worker.pipe: worker for worker in pool if worker.waiting}
-    for pipe in wait(list(busy), timeout=0.5):
-        worker = busy[pipe]  # type: ignore[index]
-        try:
-            yield worker.receive()
-        except (EOFError, OSError):
-            worker.process.join()
-            code = worker.process.exitcode
-            culprit = _replace(pool, worker, policy, again)
-            if culprit.path not in crashed:  # anything may have killed it, such as a system short of memory
-                crashed.add(culprit.path)
-                again.append(culprit)
-                continue
-            said = f"reading it ended the decoder twice (exit code {code})"
-            yield culprit, Failure(source=culprit.path, code=DecoderCrashedError.code, error=said)
-    for worker in list(pool):
-        if worker.waiting and time.monotonic() - worker.since > timeout_s and not worker.pipe.poll():
-            culprit = _replace(pool, worker, policy, again)
-            said = f"reading it took more than {timeout_s:g} seconds"
-            yield culprit, Failure(source=culprit.path, code=TooSlowError.code, error=said)
-
-
-def _replace(pool: list[_Worker], worker: _Worker, policy: WindowConfig, again: deque[Item]) -> Item:
-    """A new process in the place of one, and what that one was at."""
-    culprit = worker.waiting.popleft()
-    again.extend(worker.waiting)
-    worker.stop()
-    pool[pool.index(worker)] = _Worker(policy)
-    return culprit
+    def _replace(self, worker: _Worker) -> Item:
+        """A new process in the place of one, and what that one was at."""
+        culprit = worker.waiting.popleft()
+        self._again.extend(worker.waiting)
+        worker.stop()
+        self._pool[self._pool.index(worker)] = _Worker(self.policy)
+        return culprit
 
 
 @dataclass(slots=True, eq=False)

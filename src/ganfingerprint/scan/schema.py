@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ganfingerprint.types import Answer, Failure
 
+Row = dict[str, Any]  # column → value; columns that are not named are null
 VERSION = 1
 VERSION_KEY = b"ganfingerprint.scan.version"
 
@@ -35,8 +36,8 @@ _LIKE_BYTES = re.compile(r"(?<!\\)(\\++)(?=ud[89a-f][0-9a-f]{2}|[\ud800-\udfff])
 ANSWERED = ("sha256", "size_bytes", "format", "width", "height", "logit", "prob_fake", "log10_lr", "windows")
 
 
-def row_of(path: str, answer: Answer) -> dict[str, Any]:
-    """The row of one answer; columns that are not named are null."""
+def row_of(path: str, answer: Answer) -> Row:
+    """The row of one answer."""
     path = shown(path)
     if isinstance(answer, Failure):
         return {"path": path, "error_code": answer.code, "error": shown(answer.error)}
@@ -52,6 +53,6 @@ def shown(text: str) -> str:
     return _LIKE_BYTES.sub(r"\1\1", text).encode("utf-8", "backslashreplace").decode()
 
 
-def table_of(rows: list[dict[str, Any]]) -> pa.Table:
+def table_of(rows: list[Row]) -> pa.Table:
     """Rows as a table of the schema."""
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from ganfingerprint.config import WindowConfig
 from ganfingerprint.detector import Prepared
 from ganfingerprint.errors import DecoderCrashedError, ScanError, TooSlowError
 from ganfingerprint.scan import decoders
-from ganfingerprint.scan.decoders import decode_apart, decode_here
+from ganfingerprint.scan.decoders import Decoders, Ready, decode_here
 from ganfingerprint.scan.item import Item
 from ganfingerprint.types import Failure
 
@@ -70,6 +70,11 @@ def pictures(tmp_path: Path) -> list[Item]:
     return [*found, Item(path=str(tmp_path / "bad.png"), file=str(tmp_path / "bad.png"))]
 
 
+def decode_apart(items: Iterator[Item], policy: WindowConfig, *, workers: int, timeout_s: float) -> Iterator[Ready]:
+    with closing(Decoders(policy, workers=workers, timeout_s=timeout_s)) as decoders:
+        yield from decoders.ready(items)
+
+
 def by_path(ready: Iterator[tuple[Item, Prepared | Failure]]) -> dict[str, Prepared | Failure]:
     found = list(ready)
     assert len({item.path for item, _ in found}) == len(found)
@@ -107,6 +112,13 @@ def test_a_decoder_that_something_else_ended_costs_no_file(pictures: list[Item])
     found = by_path(decode_apart(iter(there), POLICY, workers=2, timeout_s=60))
     assert found.keys() == {item.path for item in there}
     assert sum(isinstance(result, Prepared) for result in found.values()) == 9
+
+
+def test_the_processes_serve_one_stream_after_the_other(pictures: list[Item]) -> None:
+    with closing(Decoders(POLICY, workers=2, timeout_s=60)) as decoders:
+        first = by_path(decoders.ready(iter([*pictures, Killer(path="killer", file="")])))
+        again = by_path(decoders.ready(iter(pictures)))
+    assert again.keys() | {"killer"} == first.keys()
 
 
 def test_a_file_that_takes_more_memory_than_there_is_is_one_failure() -> None:

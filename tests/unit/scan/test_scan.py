@@ -23,11 +23,11 @@ from PIL import Image as PilImage
 from ganfingerprint.cli.main import main
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import ScanError, UsageError
-from ganfingerprint.scan import run as scan_run
-from ganfingerprint.scan import writer
+from ganfingerprint.scan import judging, writer
 from ganfingerprint.scan.query import ask
-from ganfingerprint.scan.run import Progress, ScanSettings, scan
+from ganfingerprint.scan.run import Progress, scan
 from ganfingerprint.scan.schema import SCHEMA
+from ganfingerprint.scan.settings import ScanSettings
 from ganfingerprint.scan.writer import LOCK, SETTINGS, SHARDS
 
 HERE = ScanSettings(workers=0, batch_size=4, shard_size=5)
@@ -290,7 +290,7 @@ def test_a_retry_that_is_killed_in_between_loses_nothing(
 def test_answers_are_forgotten_before_memory_grows(
     bright_detector: Detector, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan_run, "REMEMBERED", 2)
+    monkeypatch.setattr(judging, "REMEMBERED", 2)
     scan(bright_detector, [str(folder)], tmp_path / "out", HERE)
     found = {Path(row["path"]).name: row for row in rows(tmp_path / "out")}
     assert found["copy.png"]["logit"] == found["03.png"]["logit"]  # judged again, and alike
@@ -317,7 +317,7 @@ def test_the_total_and_the_time_left_are_known_while_it_runs(
         seen.append((progress.listed, progress.total))
 
     progress = scan(bright_detector, [str(folder), str(tmp_path / "list.txt")], tmp_path / "out", HERE, report=report)
-    assert (1, 17) in seen
+    assert seen[0] == (4, 17)  # the first batch
     assert (progress.listed, progress.total, progress.done, progress.seconds_left) == (17, 17, 16, 0)
     half = Progress(listed=30, total=50, done=10, started=time.monotonic() - 1)
     assert half.seconds_left == pytest.approx(2, rel=0.2)
