@@ -84,9 +84,12 @@ def _remote(address: str, *, recursive: bool) -> Iterator[Item]:
     try:
         system, place = file_system(address)
         if glob.has_magic(place):
-            found: Iterator[str] = iter(system.glob(place))
+            matches: list[str] = system.glob(place)
+            if not matches:
+                raise FileMissingError(address, "no file has a name like this")
+            found = iter(matches)
         elif system.isdir(place):
-            walk = system.walk(place, maxdepth=None if recursive else 1)
+            walk = system.walk(place, maxdepth=None if recursive else 1, on_error="raise")
             found = (f"{folder}/{name}" for folder, _, names in walk for name in sorted(names) if is_picture(name))
         else:
             found = iter([place])
@@ -98,13 +101,15 @@ def _remote(address: str, *, recursive: bool) -> Iterator[Item]:
 
 
 def _listed(path: Path) -> Iterator[Item]:
-    """The paths of a list, those that are not absolute below the list's own folder."""
+    """The paths and addresses of a list, paths that are not absolute below the list's own folder."""
     readers: dict[str, Callable[[Path], Iterator[str | None]]]
     readers = {".txt": _lines, ".csv": _csv_paths, ".parquet": _parquet_paths}
     reader = readers[path.suffix.lower()]
     with readable(path, "the list cannot be read"):
         for number, entry in enumerate(reader(path), start=1):
-            if isinstance(entry, str):
+            if isinstance(entry, str) and "://" in entry:
+                yield Item(path=entry, file=entry, remote=True)
+            elif isinstance(entry, str):
                 yield Item(path=str(path.parent / entry), file=str(path.parent / entry))
             else:
                 problem = (UnreadableImageError.code, f"entry {number} of the list names no file")

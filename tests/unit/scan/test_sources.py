@@ -178,12 +178,23 @@ def test_addresses_are_listed_and_fetched(tree: Path) -> None:
     assert local[0].read() == picture()
 
 
+def test_a_list_may_name_addresses(tmp_path: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe("/listed/a.png", picture())
+    (tmp_path / "list.txt").write_text("memory://listed/a.png\nb.png\n")
+    away, here = found(tmp_path / "list.txt")
+    assert (away.path, away.read()) == ("memory://listed/a.png", picture())
+    assert here.path == str(tmp_path / "b.png")
+
+
 def test_what_a_store_does_not_give_is_a_failure() -> None:
     pytest.importorskip("fsspec")
     (absent,) = found("memory://nowhere/a.png")
     with pytest.raises(InputError) as raised:
         absent.read()
     assert raised.value.code == "not_found"
+    (unmatched,) = found("memory://nowhere/*.png")
+    assert unmatched.problem == ("not_found", "no file has a name like this")
     (unknown,) = found("nonsense://a/b.png")
     assert unknown.problem is not None
     assert unknown.problem[0] == "unreachable"
