@@ -18,7 +18,7 @@ from ganfingerprint.network.fingerprint_net import FingerprintNet
 from ganfingerprint.network.loss import class_loss, contrastive_loss, detection_loss
 from ganfingerprint.training.averaging import WeightAverage
 from ganfingerprint.training.sampling import find_partners, in_pairs, sample_weights
-from ganfingerprint.training.targets import class_targets, with_classes
+from ganfingerprint.training.targets import class_targets, kinds_of, with_classes
 
 POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median, "max": np.max}
 LARGEST = 8.0  # deviations from the mean; a few channels of CLIP are far out
@@ -82,8 +82,7 @@ class Probe:
         for of_class in (self._fake.numpy(), ~self._fake.numpy()):
             weights[of_class] /= 2 * weights[of_class].sum()
         self._partners = find_partners(chosen) if config.pairs else None
-        names = sorted({sample.generator for sample in chosen})
-        self._generators = torch.tensor([names.index(sample.generator) for sample in chosen])
+        self._kinds = kinds_of(chosen)
         views = [features[name][torch.from_numpy(rows)] for name in config.views]
         self.heads = [self._learn(views, weights, config, seed + 1000 * k) for k in range(config.heads)]
 
@@ -124,7 +123,7 @@ class Probe:
                 found = head.logits(hidden)
             loss = self._loss(found, drawn, config.label_smoothing)
             if config.contrastive:
-                loss = loss + config.contrastive * contrastive_loss(hidden, self._generators[drawn])
+                loss = loss + config.contrastive * contrastive_loss(hidden, self._kinds[drawn])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganfingerprint.artifact import read_card, shipped_detector
+from ganfingerprint.artifact import Card, read_card, shipped_detector
 from ganfingerprint.atomic import replacing
 from ganfingerprint.engines import load_engine
 from ganfingerprint.network.fingerprint_net import build_network
@@ -40,7 +40,7 @@ def main() -> None:
     folders = {"shipped": shipped_detector()} | {k: Path(v) for k, v in (item.split("=", 1) for item in args.detector)}
     for name, folder in folders.items():
         card = read_card(folder)
-        operations = counted(folder)
+        operations = counted(card)
         windows = np.random.default_rng(1).integers(0, 256, (BATCH, *[card.window_config.size] * 2, 3), np.uint8)
         for precision in ("int8",) if card.precision == "int8" else ("fp32", "bf16", "int8"):
             engine = load_engine("openvino", folder, card, device="cpu", precision=precision)
@@ -73,9 +73,8 @@ def timed(call: Callable[[], object]) -> float:
     return calls / (time.perf_counter() - begun)
 
 
-def counted(folder: Path) -> float:
+def counted(card: Card) -> float:
     """Floating-point operations of one window."""
-    card = read_card(folder)
     network = build_network(card.network_config, pretrained=False).eval()
     side = card.window_config.size
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

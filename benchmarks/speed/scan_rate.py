@@ -32,6 +32,7 @@ from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 
 PUBLISHED = 100  # pictures that the published way is timed on, each time
 SIDE = 256
+DOCUMENT = load_config(preset="reference", overrides=["network.pretrained=none"]).network
 FIELDS = ["network", "how", "precision", "pictures", "seconds", "pictures_per_s", "ratio_to_published"]
 
 
@@ -76,15 +77,13 @@ def gather(root: Path, folder: Path, count: int) -> list[Path]:
 
 def document_network() -> FingerprintNet:
     generator = torch.Generator().manual_seed(42)
-    config = load_config(preset="reference", overrides=["network.pretrained=none"])
-    return build_network(config.network, generator=generator, pretrained=False).eval()
+    return build_network(DOCUMENT, generator=generator, pretrained=False).eval()
 
 
 def write(network: FingerprintNet, folder: Path) -> None:
     """The network as a detector of one window of 256 px, with its graph."""
-    config = load_config(preset="reference", overrides=["network.pretrained=none"])
     card = Card(
-        architecture=to_mapping(config.network),
+        architecture=to_mapping(DOCUMENT),
         window=to_mapping(WindowConfig(size=SIDE, count=1)),
         calibration=Calibration.unfitted().to_mapping(),
     )

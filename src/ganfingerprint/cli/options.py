@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-FAKE_ENGINE = "The engine 'fake' is arithmetic for tests: these verdicts mean nothing"
+if TYPE_CHECKING:
+    from ganfingerprint.detector import Detector
 
 DetectorFolder = Annotated[
     Path | None,
@@ -22,3 +24,17 @@ PrecisionName = Annotated[
         help="fp32: equal answers everywhere; bf16, int8: faster, logits move by a twentieth; auto: as exported.",
     ),
 ]
+
+
+def load_judge(folder: Path | None, *, engine: str, device: str, precision: str) -> Detector:
+    """The detector that these options name; an engine that only tests want is warned of.
+
+    Raises:
+        DetectorError, MissingExtraError, UsageError: as `Detector.from_pretrained`.
+    """
+    from ganfingerprint.detector import Detector
+
+    judge = Detector.from_pretrained(folder, engine=engine, device=device, precision=precision)
+    if judge.engine.name == "fake":
+        print("The engine 'fake' is arithmetic for tests: these verdicts mean nothing", file=sys.stderr)
+    return judge

@@ -18,7 +18,7 @@ from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import true_label
 from ganfingerprint.cli.accuracy import Accuracy, measure, print_accuracy
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName, PrecisionName
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
 from ganfingerprint.cli.tables import (
     Format,
     Row,
@@ -65,11 +65,7 @@ def predict(
     paths = list_pictures(inputs, recursive=recursive, output_dir=output_dir or DEFAULT_OUTPUT)
     if gradcam and output_dir is None:
         output_dir = DEFAULT_OUTPUT
-    from ganfingerprint.detector import Detector
-
-    judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
-    if judge.engine.name == "fake":
-        print(FAKE_ENGINE, file=sys.stderr)
+    judge = load_judge(detector, engine=engine, device=device, precision=precision)
     if output_dir is not None:
         _open(output_dir)
     rows: list[Row] = []

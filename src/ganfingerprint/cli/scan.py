@@ -18,7 +18,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import FAKE_ENGINE, DetectorFolder, DeviceName, EngineName, PrecisionName
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
 
 if TYPE_CHECKING:
     from ganfingerprint.scan.run import Progress
@@ -75,14 +75,11 @@ def scan(
     cannot be read is a row with its error. `ganfingerprint results DIR`
     answers questions to the table, while it grows too.
     """
-    from ganfingerprint.detector import Detector
     from ganfingerprint.scan.cluster import Cluster
     from ganfingerprint.scan.run import scan as run
     from ganfingerprint.scan.settings import ScanSettings
 
-    judge = Detector.from_pretrained(detector, engine=engine, device=device, precision=precision)
-    if judge.engine.name == "fake":
-        print(FAKE_ENGINE, file=sys.stderr)
+    judge = load_judge(detector, engine=engine, device=device, precision=precision)
     settings = ScanSettings(
         recursive=recursive, workers=workers, batch_size=batch_size, shard_size=shard_size, dedup=dedup,
         restart=restart, retry_failed=retry_failed,

@@ -8,11 +8,12 @@ import importlib.metadata
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ganfingerprint.artifact import Card, graph_engines
 from ganfingerprint.errors import UsageError
@@ -104,15 +105,29 @@ def chunks(windows: UInt8Array, size: int) -> Iterator[UInt8Array]:
     return (windows[start : start + size] for start in range(0, len(windows), size))
 
 
-def heat_of(found: Sequence[Any]) -> Float32Array:
-    """The third output of a graph, the heat.
+def joined(parts: Iterable[Sequence[npt.NDArray[Any]]]) -> list[Float32Array]:
+    """The outputs of all chunks, one after the other: each float32 [n, ...]."""
+    return [np.concatenate(of_parts).astype(np.float32, copy=False) for of_parts in zip(*parts, strict=True)]
 
-    Raises:
-        UsageError: it has two.
-    """
-    if len(found) < 3:
-        raise UsageError("this exported graph has no heat maps; `ganfingerprint export` makes one that has")
-    return np.asarray(found[2], np.float32)
+
+class GraphEngine:
+    """What engines of an exported graph share; each says in `_parts` how its library runs it."""
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
+        logits, embeddings, *_ = joined(self._parts(windows))
+        return Outputs(logits=logits, embeddings=embeddings)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
+        found = joined(self._parts(windows))
+        if len(found) < 3:
+            raise UsageError("this exported graph has no heat maps; `ganfingerprint export` makes one that has")
+        return found[2]
+
+    def _parts(self, windows: UInt8Array) -> Iterator[Sequence[npt.NDArray[Any]]]:
+        """All outputs of the graph, some windows at a time."""
+        raise NotImplementedError
 
 
 def _fastest(card: Card, device: str, precision: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ganfingerprint.artifact import ONNX, Card, read_graph
-from ganfingerprint.engines.base import chunks, heat_of
+from ganfingerprint.engines.base import GraphEngine, chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
-from ganfingerprint.types import Float32Array, Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, UInt8Array
 
 try:
     import onnxruntime
@@ -20,7 +21,7 @@ SUB_BATCH = 16  # windows at a time: bounds memory, whatever the caller sends
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxEngine:
+class OnnxEngine(GraphEngine):
     """Runs an ONNX graph from pixels to logits, embeddings and heat."""
 
     name = "onnx"
@@ -30,21 +31,9 @@ class OnnxEngine:
         self.session = session
         self._pixels = session.get_inputs()[0].name
 
-    def run(self, windows: UInt8Array) -> Outputs:
-        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        logits, embeddings, *_ = self._run(windows)
-        return Outputs(logits=logits, embeddings=embeddings)
-
-    def heat(self, windows: UInt8Array) -> Float32Array:
-        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
-        return heat_of(self._run(windows))
-
-    def _run(self, windows: UInt8Array) -> list[Float32Array]:
-        """All outputs of the graph."""
-        parts = [
-            self.session.run(None, {self._pixels: np.ascontiguousarray(chunk)}) for chunk in chunks(windows, SUB_BATCH)
-        ]
-        return [np.concatenate(of_parts).astype(np.float32) for of_parts in zip(*parts, strict=True)]
+    def _parts(self, windows: UInt8Array) -> Iterator[list[Float32Array]]:
+        for chunk in chunks(windows, SUB_BATCH):
+            yield self.session.run(None, {self._pixels: np.ascontiguousarray(chunk)})
 
 
 def build(card: Card, folder: Path, *, device: str, precision: str) -> OnnxEngine:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ganfingerprint.artifact import OPENVINO, OPENVINO_REST, Card, read_graph
-from ganfingerprint.engines.base import chunks, heat_of
+from ganfingerprint.engines.base import GraphEngine, chunks
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
-from ganfingerprint.types import Float32Array, Outputs, UInt8Array
+from ganfingerprint.types import Float32Array, UInt8Array
 
 # OpenVINO reports its use to its makers over the network when it is imported, unless this package is not there.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -27,7 +28,7 @@ GROUP = 64  # activations that share a scale where they are made 8-bit integers 
 PRECISIONS = ("fp32", "bf16", "int8")
 
 
-class OpenVINOEngine:
+class OpenVINOEngine(GraphEngine):
     """Runs a graph from pixels to logits, embeddings and heat, compiled for this machine's CPU.
 
     In int8 a layer whose weights are stored in 8 bits gets its inputs in 8 bits too, scaled in groups as they come; the
@@ -53,23 +54,12 @@ class OpenVINOEngine:
         }
         self.compiled = core.compile_model(model, "CPU", options)
 
-    def run(self, windows: UInt8Array) -> Outputs:
-        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        logits, embeddings, *_ = self._run(windows)
-        return Outputs(logits=logits, embeddings=embeddings)
-
-    def heat(self, windows: UInt8Array) -> Float32Array:
-        """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""
-        return heat_of(self._run(windows))
-
-    def _run(self, windows: UInt8Array) -> list[Float32Array]:
-        """All outputs of the graph."""
+    def _parts(self, windows: UInt8Array) -> Iterator[list[Float32Array]]:
         request = self.compiled.create_infer_request()  # one a call: threads may share the engine
-        parts = []
         for chunk in chunks(windows, SUB_BATCH):
             found = request.infer([np.ascontiguousarray(chunk)])
-            parts.append([np.array(found[k], np.float32) for k in range(len(self.compiled.outputs))])
-        return [np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)]
+            # copies: the next chunk is written into the same memory
+            yield [np.array(found[k], np.float32) for k in range(len(self.compiled.outputs))]
 
 
 def build(card: Card, folder: Path, *, device: str, precision: str) -> OpenVINOEngine:

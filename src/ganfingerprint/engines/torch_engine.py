@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ganfingerprint.artifact import Card, read_weights
-from ganfingerprint.engines.base import chunks
+from ganfingerprint.engines.base import chunks, joined
 from ganfingerprint.errors import DetectorFormatError, MissingExtraError, UsageError
 from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
@@ -76,7 +76,7 @@ class TorchEngine:
                 # a copy: torch takes no reversed or read-only one
                 pixels = torch.from_numpy(np.array(chunk)).to(self.device)  # [b, s, s, 3]
                 parts.append([each.float().cpu().numpy() for each in function(pixels)])
-        return [np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)]
+        return joined(parts)
 
     def _arithmetic(self) -> contextlib.AbstractContextManager[object]:
         dtype = _PRECISIONS[self.precision]

@@ -26,7 +26,6 @@ from ganfingerprint.errors import DetectorDamagedError, UsageError
 from ganfingerprint.types import Label, UInt8Array
 
 WINDOWS_AT_ONCE = 8
-FLOOR = 0.05  # quantile of a relative map that is shown as nothing: one extreme cell would flatten all others
 
 
 class Explainable(Protocol):

@@ -24,16 +24,19 @@ class EnhancedClassifier(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Embeddings [B, embedding_dim] → logits [B, classes], whatever B is."""
-        hidden = self.layer2(self.layer1(embedding)) + self.residual(embedding)
-        logits: Tensor = self.output(self.layer3(hidden))
+        logits: Tensor = self.output(self.layer3(self._hidden(embedding)))
         return logits
 
     def pull_back(self, embedding: Tensor, gradient: Tensor) -> Tensor:
         """The gradient at embeddings [B, embedding_dim] of what has `gradient` [B, classes] at the logits."""
-        hidden = self.layer2(self.layer1(embedding)) + self.residual(embedding)
-        gradient = pull_back([*self.layer3, self.output], hidden, gradient)
+        gradient = pull_back([*self.layer3, self.output], self._hidden(embedding), gradient)
         through = pull_back([*self.layer1, *self.layer2], embedding, gradient)
         return through + pull_back([self.residual], embedding, gradient)
+
+    def _hidden(self, embedding: Tensor) -> Tensor:
+        """What the third stage sees, [B, 256]."""
+        hidden: Tensor = self.layer2(self.layer1(embedding)) + self.residual(embedding)
+        return hidden
 
     def initialise(self, generator: torch.Generator | None) -> None:
         """Start undecided, with logits near 0: wide ones are noise that the first hundred steps only unlearn."""

@@ -176,8 +176,11 @@ class FingerprintNet(nn.Module):
 
     def embeddings(self, maps: FeatureMaps, x: Tensor) -> Tensor:
         """The backbone's maps and the normalised windows → fingerprints [B, embedding_dim]."""
-        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
-        return self.embed(features, maps)
+        return self.embed(self._placed(maps, x), maps)
+
+    def _placed(self, maps: FeatureMaps, x: Tensor) -> Tensor | None:
+        """The fingerprint map, where the network has one."""
+        return None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
 
     def head(self, maps: FeatureMaps, x: Tensor) -> tuple[Tensor, Tensor]:
         """Everything behind the backbone: its maps and the normalised windows → logits [B], embeddings [B, d]."""
@@ -198,7 +201,7 @@ class FingerprintNet(nn.Module):
         """
         x = self.normalise(pixels)
         maps = self.feature_maps(x)
-        features = None if self.fusion is None else self.fingerprint_map(self.fuse(maps, x))
+        features = self._placed(maps, x)
         pooled = self._pooled(features, maps)
         embeddings: Tensor = self.embedding(pooled)
         class_logits = self.class_logits(embeddings)
