@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ganfingerprint.config import AugmentConfig, WindowConfig
-from ganfingerprint.evaluation.robustness import TIERS, Tier
+from ganfingerprint.delivery import TIERS
 from ganfingerprint.training.augment import (
     CenterWindow,
     Compose,
@@ -22,18 +22,6 @@ from ganfingerprint.training.transforms import get_transforms
 from ganfingerprint.windows import cut_windows
 
 SIZE = 224
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The picture as it arrives through a tier."""
-
-    tier: Tier
-
-    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        decoded = cv2.imdecode(np.frombuffer(self.tier.deliver(pixels), np.uint8), cv2.IMREAD_COLOR)
-        assert decoded is not None
-        return np.ascontiguousarray(decoded[:, :, ::-1], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +138,7 @@ def views() -> dict[str, Step]:
         "augment2": get_transforms("train", size=SIZE, augment=gentle),
         "chain1": Chain(),
         "chain2": Chain(),
-        **{name: Compose((Delivered(tier), CenterWindow(SIZE))) for name, tier in TIERS.items()},
+        **{name: Compose((tier, CenterWindow(SIZE))) for name, tier in TIERS.items()},
         "small": CenterWindow(SIZE // 2),
         "magnified": Magnified(),
         "shuffled": Shuffled(),

@@ -23,7 +23,7 @@ NAMES = (
     "docs/what-generalises.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
-COMMANDS = sorted(str(command.name) for command in app.registered_commands)
+COMMANDS = sorted(str(command.name) for command in (*app.registered_commands, *app.registered_groups))
 ENTRY = re.compile(r"`(?:ganfingerprint\.)?([a-z_][\w.]*):([A-Za-z_][\w.]*)`")
 
 

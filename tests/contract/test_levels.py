@@ -22,6 +22,7 @@ LEVELS: dict[str, float] = {
     "windows": 2.0,
     "calibrate": 2.0,
     "decode": 2.1,  # what colour makes sRGB
+    "delivery": 2.2,  # pictures arrive as files that are decoded
     "catalog": 2.2,  # lists the suffixes that decode reads
     "artifact": 2.2,  # a card holds a calibration
     "network": 3.0,
@@ -48,7 +49,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "openvino": frozenset({"engines.openvino_engine", "export"}),
     "onnxruntime": frozenset({"engines.onnx_engine", "export"}),
     "onnx": frozenset({"network", "export"}),
-    "cv2": frozenset({"training", "evaluation.robustness", "fakes"}),
+    "cv2": frozenset({"training", "fakes"}),
     "ncnn": frozenset({"fakes.super_resolution"}),
     "matplotlib": frozenset({"evaluation", "explain", "report"}),
     "fastapi": frozenset({"service"}),
@@ -58,7 +59,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
 HANDLES_PIXELS = frozenset(
-    {"decode", "colour", "encoding", "windows", "training", "fakes", "explain", "evaluation", "report"}
+    {"decode", "colour", "delivery", "encoding", "windows", "training", "fakes", "explain", "evaluation", "report"}
 )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,12 +17,13 @@ from rich.text import Text
 
 from ganfingerprint.artifact import Card, read_card, write_card
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, load_judge
 from ganfingerprint.cli.tables import open_console
 from ganfingerprint.config import CalibrationConfig
 from ganfingerprint.errors import UsageError
 
 if TYPE_CHECKING:
+    from ganfingerprint.delivery import Delivery
     from ganfingerprint.evaluation.measure import Evaluation
 
 FITTING_SPLITS = ("validation", "val")
@@ -38,6 +41,15 @@ MissRate = Annotated[float, typer.Option(help="With --fit: share of fakes that m
 Record = Annotated[bool, typer.Option("--record", help="Write the figures into the detector's card.")]
 Manifest = Annotated[Path | None, typer.Option(metavar="CSV", help="List of the pictures, instead of folders.")]
 Layout = Annotated[str, typer.Option(help="auto, reference, forensynths, genimage or manifest.")]
+Tiers = Annotated[
+    bool, typer.Option("--tiers", help="The same pictures once more as the web, a hard case and a social network do.")
+]
+Whole = Annotated[
+    bool,
+    typer.Option(
+        "--whole-pictures", help="Tiers limit the longest side, instead of scaling in proportion as for crops."
+    ),
+]
 Samples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind an interval.")]
 Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
@@ -54,40 +66,68 @@ def evaluate(
     record: Record = False,
     manifest: Manifest = None,
     layout: Layout = "auto",
+    tiers: Tiers = False,
+    whole_pictures: Whole = False,
     samples: Samples = 1000,
     seed: Seed = 42,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
 ) -> int:
     """Measure a detector on labelled pictures, with 95 % intervals."""
-    _refuse_contradictions(detector, split, fit=fit, record=record)
-    from ganfingerprint.detector import Detector
-    from ganfingerprint.evaluation.run import evaluate as run_evaluation
-
-    judge = Detector.from_pretrained(detector, engine=engine, device=device)
+    _refuse_contradictions(detector, split, fit=fit, record=record, tiers=tiers)
     names = tuple(name.strip() for name in by.split(",") if name.strip())
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("judging", total=None)
-        found = run_evaluation(
-            judge, data_root=data_root, output_dir=output_dir, split=split, by=names, seed=seed, samples=samples,
-            manifest=manifest, layout=layout, command=shlex.join(["ganfingerprint", *sys.argv[1:]]),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )  # fmt: skip
+    found = measured(
+        detector, tier_deliveries(whole_pictures) if tiers else {}, engine=engine, device=device,
+        data_root=data_root, output_dir=output_dir, split=split, by=names, seed=seed, samples=samples,
+        manifest=manifest, layout=layout,
+    )  # fmt: skip
     card = read_card(detector) if (fit or record) and detector is not None else None
     if card is not None and fit:
         found, card = _fit(found, card, rates=(false_alarm_rate, miss_rate), by=names, places=(data_root, output_dir))
     if card is not None and detector is not None:
         _record(found, card, detector)
-    _print(found, output_dir, open_console())
+    print_evaluation(found, output_dir, open_console())
     return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
 
 
-def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool) -> None:
+def measured(
+    detector: Path | None, deliveries: Mapping[str, Delivery], *, engine: str, device: str, **settings: Any
+) -> Evaluation:
+    """What `evaluation.run.evaluate` finds with these settings, its progress shown on a terminal."""
+    from ganfingerprint.evaluation.run import evaluate as run_evaluation
+
+    judge = load_judge(detector, engine=engine, device=device, precision="auto")
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("judging", total=None)
+
+        def show(name: str, done: int, total: int) -> None:
+            progress.update(task, description=name, completed=done, total=total)
+
+        return run_evaluation(
+            judge,
+            command=shlex.join(["ganfingerprint", *sys.argv[1:]]),
+            deliveries=deliveries,
+            progress=functools.partial(show, "judging"),
+            advance=show,
+            **settings,
+        )
+
+
+def tier_deliveries(whole_pictures: bool) -> Mapping[str, Delivery]:
+    """The tiers for crops, or for pictures in full size."""
+    from ganfingerprint.delivery import TIERS, WHOLE_TIERS
+
+    return WHOLE_TIERS if whole_pictures else TIERS
+
+
+def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool, tiers: bool) -> None:
     if fit and split not in FITTING_SPLITS:
         raise UsageError(
             f"--fit chooses thresholds, which only 'validation' may do: what '{split}' had chosen could no longer be "
             "measured on it. Fit on --split validation, then evaluate without --fit"
         )
+    if fit and tiers:
+        raise UsageError("--tiers would measure the thresholds that --fit replaces: fit first, then --tiers")
     if (fit or record) and detector is None:
         raise UsageError("--fit and --record write a detector's card: name the detector with --detector")
 
@@ -121,7 +161,8 @@ def _record(found: Evaluation, card: Card, folder: Path) -> None:
     print(f"The figures of '{found.facts.split}' are in {folder / 'card.json'}{instead}", file=sys.stderr)
 
 
-def _print(found: Evaluation, output_dir: Path, console: Console) -> None:
+def print_evaluation(found: Evaluation, output_dir: Path, console: Console) -> None:
+    """The summary's tables, and where the rest is."""
     from ganfingerprint.evaluation.summary import headline_sentence, summary_tables
 
     console.print(headline_sentence(found), markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from ganfingerprint import __version__
+from ganfingerprint.cli.benchmark import benchmark
 from ganfingerprint.cli.evaluate import evaluate
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.export import export
@@ -39,6 +40,7 @@ app.command("scan", cls=ScanCommand)(scan)
 app.command("results")(results)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.add_typer(benchmark, name="benchmark")
 app.command("info")(info)
 app.command("export")(export)
 app.command("fakes")(fakes)

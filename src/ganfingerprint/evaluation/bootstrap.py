@@ -101,6 +101,32 @@ def bootstrap_mean(
     return _percentiles(float(np.mean(points)), np.mean(drawn_values, axis=0), (1.0 - level) / 2)
 
 
+def bootstrap_difference(
+    y_true: ArrayLike,
+    before: ArrayLike,
+    after: ArrayLike,
+    groups: ArrayLike,
+    function: Statistic,
+    *,
+    samples: int = 1000,
+    seed: int,
+    level: float = 0.95,
+) -> Interval:
+    """A function of (is_fake, before) less that of (is_fake, after), both on the same resamples of the same pictures.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    fake, first, group_of = _checked(y_true, before, groups)
+    _, second, _ = _checked(y_true, after, groups)
+    value = function(fake, first) - function(fake, second)
+    if _too_few_groups(fake, group_of):
+        return Interval(value=value)
+    drawn = _draw(fake, group_of, samples, np.random.default_rng(seed))
+    lost = _resampled(function, fake, first, group_of, drawn) - _resampled(function, fake, second, group_of, drawn)
+    return _percentiles(value, lost, (1.0 - level) / 2)
+
+
 def _checked(y_true: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[BoolArray, Float64Array, Int64Array]:
     """Labels and scores as arrays, and the number of each picture's group."""
     fake, values, labels = np.asarray(y_true, dtype=np.bool_), np.asarray(scores, np.float64), np.asarray(groups)

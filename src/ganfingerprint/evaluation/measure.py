@@ -37,6 +37,9 @@ FIGURES: Mapping[str, str] = {
     "uncertain_fakes_shipped": "fakes left uncertain",
     "false_alarm_rate_shipped": "photographs called fake",
     "uncertain_reals_shipped": "photographs left uncertain",
+    "balanced_accuracy_shipped": "balanced accuracy of the accusation",
+    "decided_right_shipped": "decided verdicts that are right",
+    "uncertain_shipped": "all left uncertain",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "precision": "precision",
@@ -78,6 +81,21 @@ class SliceFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFigures:
+    """What was measured of the same pictures after a delivery; fakes without proxies against all photographs."""
+
+    name: str  # of the delivery
+    figures: SliceFigures
+    auc_lost: Interval | None  # against the pictures as they are; None of those themselves
+    failed: int  # files that could not be read
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        lost = None if self.auc_lost is None else self.auc_lost.as_dict()
+        return {"delivery": self.name, "auc_lost": lost, "failed": self.failed, **self.figures.as_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Everything that was measured on one table."""
 
@@ -116,6 +134,7 @@ class Evaluation:
     facts: Facts
     table: ScoreTable
     measurement: Measurement
+    deliveries: tuple[DeliveryFigures, ...] = ()  # those of the pictures as they are first; empty: not asked for
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what is not a finite number is None."""
@@ -128,6 +147,7 @@ class Evaluation:
             "verdicts": _named_verdicts(found.verdicts),
             "at_prob_fake_0.5": found.at_half.as_dict(),
             "groups": {by: [part.as_dict() for part in parts] for by, parts in found.groups.items()},
+            "deliveries": [row.as_dict() for row in self.deliveries],
         }
 
 
@@ -190,6 +210,20 @@ def _said(table: ScoreTable) -> Float64Array:
     return np.array([_SAID[Verdict(verdict)] for verdict in table.verdict.tolist()], dtype=np.float64)
 
 
+def _balanced_accusation(fake: BoolArray, said: Float64Array) -> float:
+    found = _share_said(fake, said, of_fakes=True, verdict=Verdict.FAKE)
+    return (found + 1.0 - _share_said(fake, said, of_fakes=False, verdict=Verdict.FAKE)) / 2
+
+
+def _decided_right(fake: BoolArray, said: Float64Array) -> float:
+    decided = said != _SAID[Verdict.UNCERTAIN]
+    return float(np.mean((said[decided] > 0) == fake[decided])) if decided.any() else math.nan
+
+
+def _uncertain(fake: BoolArray, said: Float64Array) -> float:
+    return float(np.mean(said == _SAID[Verdict.UNCERTAIN])) if said.size else math.nan
+
+
 def _share_said(fake: BoolArray, said: Float64Array, *, of_fakes: bool, verdict: Verdict) -> float:
     among = said[fake == of_fakes]
     return float(np.mean(among == _SAID[verdict])) if among.size else math.nan
@@ -221,6 +255,9 @@ _STATISTICS: Mapping[str, Mapping[str, Statistic]] = {
         "uncertain_fakes_shipped": _said_share(True, Verdict.UNCERTAIN),
         "false_alarm_rate_shipped": _said_share(False, Verdict.FAKE),
         "uncertain_reals_shipped": _said_share(False, Verdict.UNCERTAIN),
+        "balanced_accuracy_shipped": _balanced_accusation,
+        "decided_right_shipped": _decided_right,
+        "uncertain_shipped": _uncertain,
     },
     "prob_fake": {
         name: functools.partial(_at_half, name=name)

@@ -2,6 +2,7 @@
 
 scores.parquet   one row a picture              metrics.json   all figures and how they came about
 summary.md       for people                     metrics.csv    one figure a row
+deliveries.csv   one delivery a row, if asked for
 figures/*.png
 """
 
@@ -20,9 +21,11 @@ from ganfingerprint.errors import InputError
 from ganfingerprint.evaluation import plots
 from ganfingerprint.evaluation.bootstrap import Interval
 from ganfingerprint.evaluation.canvas import save_figure
+from ganfingerprint.evaluation.delivery_plots import plot_deliveries
 from ganfingerprint.evaluation.measure import Evaluation, SliceFigures
 from ganfingerprint.evaluation.metrics import compute_confusion_matrix
 from ganfingerprint.evaluation.protocol import ScoreTable, overall_slices, write_scores
+from ganfingerprint.evaluation.robustness import write_deliveries
 from ganfingerprint.evaluation.summary import summary_markdown
 from ganfingerprint.types import Label, Verdict
 
@@ -37,6 +40,8 @@ def write_outputs(evaluation: Evaluation, folder: Path, root: Path) -> None:
     with replacing(folder / "metrics.json") as beside:
         beside.write_text(text + "\n", encoding="utf-8")
     _write_csv(evaluation, folder / "metrics.csv")
+    if evaluation.deliveries:
+        write_deliveries(evaluation.deliveries, folder / "deliveries.csv")
     drawn = _draw(evaluation, folder / "figures", root)
     attention = sorted((folder / "figures").glob("attention-*.png"))
     drawn |= {f"Where the network looks, picture {number}": path for number, path in enumerate(attention, start=1)}
@@ -78,6 +83,9 @@ def _draw(evaluation: Evaluation, folder: Path, root: Path) -> dict[str, Path]:
     shown = evaluation.table.select(overall_slices(evaluation.table)[0].rows)
     files = dict(_draw_both_classes(evaluation, shown, folder)) if 0 < shown.is_fake.sum() < len(shown) else {}
     files |= _draw_groups(evaluation.measurement.groups, folder)
+    if evaluation.deliveries:
+        files["After a delivery"] = folder / "deliveries.png"
+        save_figure(plot_deliveries(evaluation.deliveries), files["After a delivery"])
     pictures = list(_pictures(shown, choose_samples(shown), root))
     if pictures:
         title = "Sample predictions: of each class, the most rightly and the most wrongly judged"

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ WITHOUT_PROXIES, WITH_PROXIES, PROXIES_ALONE = "without proxies", "with proxies"
 UNKNOWN = "unknown"
 
 TextArray = NDArray[np.str_]
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
 _VERSION_KEY = b"ganfingerprint.scores.version"
 
@@ -94,6 +95,14 @@ class Slice:
     family: str  # of the fakes when they have one family, else empty
     rows: BoolArray  # [n] judged pictures only: the fakes in question and the photographs they are set against
     few: bool  # too few pictures for a figure of its own
+
+
+def counted(answers: Iterable[Answer], total: int, progress: Progress | None) -> Iterator[Answer]:
+    """The answers as they come; after each `progress` is told how many are done, and of how many."""
+    for done, answer in enumerate(answers, start=1):
+        yield answer
+        if progress is not None:
+            progress(done, total)
 
 
 def score_table(samples: Sequence[Sample], answers: Iterable[Answer], root: Path) -> ScoreTable:

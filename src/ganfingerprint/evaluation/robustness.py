@@ -1,48 +1,98 @@
-"""What a picture goes through before anybody can judge it: scaled down and saved once more, as a platform does."""
+"""What is left of a detector's figures after a picture was delivered: one row for each way of delivery.
+
+All rows are of the same pictures. What is lost is taken on the same resamples as what there was, so that its
+interval is that of the difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import csv
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Sample
 from ganfingerprint.decode import decode
+from ganfingerprint.delivery import Delivery
+from ganfingerprint.detector import Detector
 from ganfingerprint.errors import InputError
-from ganfingerprint.types import UInt8Array
+from ganfingerprint.evaluation import metrics
+from ganfingerprint.evaluation.bootstrap import Interval, bootstrap_difference
+from ganfingerprint.evaluation.measure import FIGURES, DeliveryFigures, measure
+from ganfingerprint.evaluation.protocol import ScoreTable, counted, overall_slices, score_table
+from ganfingerprint.types import Image
 
-SMALLEST = 16  # pixels; no side becomes shorter
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A delivery: scaled by a factor, then one JPEG with halved colour."""
-
-    scale: float  # 0..1
-    quality: int  # of the JPEG, 1..100
-
-    def deliver(self, pixels: UInt8Array) -> bytes:
-        """The JPEG file that arrives, of a picture [h, w, 3]."""
-        height, width = (max(SMALLEST, round(side * self.scale)) for side in pixels.shape[:2])
-        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        settings = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-        _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(small[:, :, ::-1]), settings)
-        return encoded.tobytes()
+AS_IT_IS = "as it is"
+Advance = Callable[[str, int, int], None]  # the delivery under way, pictures done, of how many
 
 
-# For crops, whose pictures' sizes are not known: in proportion to the longest sides of 768, 512 and 1080 pixels.
-TIERS = {"web": Tier(0.75, 60), "hard": Tier(0.5, 40), "social": Tier(0.85, 75)}
-
-
-def delivered(samples: Iterable[Sample], tier: Tier) -> Iterator[bytes | Path]:
+def delivered(samples: Iterable[Sample], delivery: Delivery, *, seed: int = 0) -> Iterator[Image | Path]:
     """What arrives of each picture; one that cannot be read comes as its path, for the detector to say why."""
     for sample in samples:
         try:
-            pixels = decode(sample.path).pixels
+            image = decode(sample.path)
         except InputError:
             yield sample.path
         else:
-            yield tier.deliver(pixels)
+            yield delivery.deliver(image, seed=seed)
+
+
+def measure_deliveries(
+    detector: Detector,
+    samples: Sequence[Sample],
+    as_it_is: ScoreTable,
+    deliveries: Mapping[str, Delivery],
+    *,
+    seed: int,
+    resamples: int,
+    advance: Advance | None = None,
+) -> tuple[DeliveryFigures, ...]:
+    """Judge the same pictures after each delivery; the pictures as they are come first. No delivery: no rows.
+
+    Args:
+        detector: whose verdicts, at its own thresholds.
+        samples: the pictures.
+        as_it_is: the scores of the same pictures as they are, in the same order.
+        deliveries: by the names that they shall have.
+        seed: of what the deliveries draw and of the resamples.
+        resamples: behind an interval.
+        advance: told how far it is.
+    """
+    root = Path()  # where the pictures lie is nobody's business here
+    if not deliveries:
+        return ()
+    rows = [_figures(AS_IT_IS, as_it_is, None, seed, resamples)]
+    for name, delivery in deliveries.items():
+        tell = None if advance is None else functools.partial(advance, name)
+        answers = counted(detector.predict_many(delivered(samples, delivery, seed=seed)), len(samples), tell)
+        rows.append(_figures(name, score_table(samples, answers, root), as_it_is, seed, resamples))
+    return tuple(rows)
+
+
+def _figures(name: str, table: ScoreTable, before: ScoreTable | None, seed: int, resamples: int) -> DeliveryFigures:
+    found = measure(table, by=(), seed=seed, samples=resamples)
+    lost = None if before is None else _auc_lost(before, table, seed, resamples)
+    return DeliveryFigures(name=name, figures=found.headline, auc_lost=lost, failed=int((~table.judged).sum()))
+
+
+def _auc_lost(before: ScoreTable, after: ScoreTable, seed: int, resamples: int) -> Interval:
+    rows = overall_slices(before)[0].rows & after.judged
+    one, other = before.select(rows), after.select(rows)
+    return bootstrap_difference(
+        one.is_fake, one.logit, other.logit, one.group, metrics.auc, samples=resamples, seed=seed
+    )
+
+
+def write_deliveries(rows: Sequence[DeliveryFigures], path: Path) -> None:
+    """Write the rows as CSV: for each figure its value and the ends of its interval."""
+    names = ("auc_lost", *FIGURES)
+    ends = ("value", "low", "high")
+    header = ("delivery", "fakes", "photographs", "failed")
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow((*header, *(f"{name}_{end}" for name in names for end in ends)))
+        for row in rows:
+            known = row.figures.figures if row.auc_lost is None else {**row.figures.figures, "auc_lost": row.auc_lost}
+            cells = [known[name].as_dict()[end] if name in known else None for name in names for end in ends]
+            writer.writerow((row.name, row.figures.n_fake, row.figures.n_real, row.failed, *cells))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import ganfingerprint
 from ganfingerprint.catalog import Catalog, read_catalog
+from ganfingerprint.delivery import Delivery
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import DataError, UsageError
 from ganfingerprint.evaluation.attention import draw_attention
 from ganfingerprint.evaluation.canvas import require_matplotlib
 from ganfingerprint.evaluation.measure import Evaluation, Facts, measure
 from ganfingerprint.evaluation.outputs import write_outputs
-from ganfingerprint.evaluation.protocol import GROUPINGS, score_table
-from ganfingerprint.types import Answer
+from ganfingerprint.evaluation.protocol import GROUPINGS, Progress, counted, score_table
+from ganfingerprint.evaluation.robustness import Advance, measure_deliveries
 
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
+NO_DELIVERIES: Mapping[str, Delivery] = MappingProxyType({})
 
 
 def evaluate(
@@ -31,7 +33,9 @@ def evaluate(
     manifest: str | Path | None = None,
     layout: str = "auto",
     batch_size: int = 16,
+    deliveries: Mapping[str, Delivery] = NO_DELIVERIES,
     progress: Progress | None = None,
+    advance: Advance | None = None,
     command: str | None = None,
 ) -> Evaluation:
     """Judge every picture of a split, measure, and write scores, metrics, figures and summary into `output_dir`.
@@ -44,7 +48,10 @@ def evaluate(
         data_root: folder of labelled pictures; see `ganfingerprint.catalog` for the layouts.
         by: groupings that get figures of their own: generator, family, source.
         samples: bootstrap resamples, drawn by group with `seed`.
+        deliveries: ways by which the same pictures are judged once more each, by name; see
+            `ganfingerprint.delivery`.
         progress: told after each picture how many are done, and of how many.
+        advance: the same of each delivery, by its name.
         command: what to write down as the way to get these figures again.
 
     Raises:
@@ -59,7 +66,7 @@ def evaluate(
     chosen = catalog.split(split)
     judge = detector if isinstance(detector, Detector) else Detector.from_pretrained(detector)
     answers = judge.predict_many((sample.path for sample in chosen), batch_size=batch_size)
-    table = score_table(chosen, _counted(answers, len(chosen), progress), catalog.root)
+    table = score_table(chosen, counted(answers, len(chosen), progress), catalog.root)
     if not table.judged.any():
         raise DataError(f"{catalog.root}: none of the {len(table)} pictures of '{split}' can be read: {table.error[0]}")
     measurement = measure(table, by=by, seed=seed, samples=samples)
@@ -68,7 +75,8 @@ def evaluate(
     facts = _facts(
         judge, catalog, split=chosen[0].split, data=str(data_root), seed=seed, samples=samples, command=command
     )
-    evaluation = Evaluation(facts=facts, table=table, measurement=measurement)
+    rows = measure_deliveries(judge, chosen, table, deliveries, seed=seed, resamples=samples, advance=advance)
+    evaluation = Evaluation(facts=facts, table=table, measurement=measurement, deliveries=rows)
     draw_attention(judge, table, catalog.root, Path(output_dir) / "figures")
     write_outputs(evaluation, Path(output_dir), catalog.root)
     return evaluation
@@ -81,13 +89,6 @@ def _check(by: Sequence[str], samples: int) -> None:
         raise UsageError(f"figures can be grouped by {', '.join(GROUPINGS)}, not by '{unknown[0]}'")
     if samples < 1:
         raise UsageError(f"samples must be at least 1, got {samples}")
-
-
-def _counted(answers: Iterable[Answer], total: int, progress: Progress | None) -> Iterator[Answer]:
-    for done, answer in enumerate(answers, start=1):
-        yield answer
-        if progress is not None:
-            progress(done, total)
 
 
 def _command(

@@ -12,6 +12,7 @@ from ganfingerprint.evaluation.measure import (
     BY_CLASS_FIGURES,
     BY_SOURCE_FIGURES,
     FIGURES,
+    DeliveryFigures,
     Evaluation,
     SliceFigures,
 )
@@ -23,6 +24,7 @@ _CALIBRATION_NOTE = (
     "All three are 0 when perfect; Cllr is 1 for no evidence. "
     "Resampling raises the calibration error, so its interval lies high."
 )
+_AFTER_DELIVERY = ("recall_shipped", "false_alarm_rate_shipped", "ece")
 _RANKING = ("auc", "average_precision", "tpr_at_fpr_1", "tpr_at_fpr_5")
 _SHARES = frozenset({"tpr_at_fpr_1", "tpr_at_fpr_5"} | {name for name in FIGURES if name.endswith("_shipped")})
 
@@ -59,6 +61,8 @@ def summary_tables(evaluation: Evaluation) -> tuple[SummaryTable, ...]:
         ),
     ]
     tables += [_group(by, parts) for by, parts in found.groups.items() if parts]
+    if evaluation.deliveries:
+        tables.append(_deliveries(evaluation.deliveries))
     if found.failures:
         rows = tuple((code, str(number)) for code, number in sorted(found.failures.items()))
         note = "They are rows of scores.parquet with their error; no figure counts them."
@@ -132,6 +136,24 @@ def _group(by: str, parts: Sequence[SliceFigures]) -> SummaryTable:
     title = "Photographs by source" if source else f"By {by}"
     return SummaryTable(
         title=title, columns=(by, "pictures", *(FIGURES[n] for n in names)), rows=tuple(rows), note=note
+    )
+
+
+def _deliveries(rows: Sequence[DeliveryFigures]) -> SummaryTable:
+    cells = tuple(
+        (
+            row.name,
+            _shown("auc", row.figures),
+            "-" if row.auc_lost is None else str(row.auc_lost),
+            *(_shown(name, row.figures) for name in _AFTER_DELIVERY),
+        )
+        for row in rows
+    )
+    return SummaryTable(
+        title="After a delivery",
+        columns=("delivery", "AUC", "AUC lost", *(FIGURES[name] for name in _AFTER_DELIVERY)),
+        rows=cells,
+        note="The same pictures each time, at the detector's own thresholds; what is lost, on the same resamples.",
     )
 
 

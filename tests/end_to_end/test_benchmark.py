@@ -1,0 +1,85 @@
+"""`benchmark` and `evaluate --tiers` as their users call them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as PilImage
+
+from ganfingerprint.cli.main import main
+
+
+@pytest.fixture
+def root(tmp_path: Path, draw_picture: Callable[..., Any]) -> Path:
+    for number in range(6):
+        for label, shade in (("real", 0.3), ("fake", 1.0)):
+            place = tmp_path / "data" / "test" / label / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            PilImage.fromarray((draw_picture(number) * shade).astype("uint8")).save(place)
+    return tmp_path / "data"
+
+
+def deliveries(folder: Path) -> list[str]:
+    with (folder / "deliveries.csv").open() as stream:
+        return [row["delivery"] for row in csv.DictReader(stream)]
+
+
+def test_robustness_judges_after_each_delivery_that_is_named(
+    root: Path, detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    code = main(
+        ["benchmark", "robustness", "--detector", str(detector), "--engine", "fake", "--data-root", str(root),
+         "--output-dir", str(out), "--deliveries", "jpeg-50, web", "--samples", "5"]
+    )  # fmt: skip
+    assert code == 0
+    assert deliveries(out) == ["as it is", "jpeg-50", "web"]
+    assert "After a delivery" in capsys.readouterr().out
+    assert (out / "figures" / "deliveries.png").is_file()
+
+
+@pytest.mark.parametrize(("whole", "size"), [((), (144, 96)), (("--whole-pictures",), (192, 128))])
+def test_tiers_are_for_crops_or_for_whole_pictures(
+    root: Path, detector: Path, tmp_path: Path, whole: tuple[str, ...], size: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from ganfingerprint.delivery import Delivery
+
+    for file in root.rglob("*.png"):
+        PilImage.new("RGB", (192, 128), PilImage.open(file).getpixel((0, 0))).save(file)
+    seen: dict[str, set[tuple[int, int]]] = {}
+    true_call = Delivery.__call__
+
+    def noted(self: Delivery, *arguments: Any) -> Any:
+        arrived = true_call(self, *arguments)
+        seen.setdefault(str(self.quality), set()).add((arrived.shape[1], arrived.shape[0]))
+        return arrived
+
+    monkeypatch.setattr(Delivery, "__call__", noted)
+    code = main(
+        ["evaluate", "--detector", str(detector), "--engine", "fake", "--data-root", str(root), "--tiers", *whole,
+         "--output-dir", str(tmp_path / "out"), "--samples", "5"]
+    )  # fmt: skip
+    assert code == 0
+    assert deliveries(tmp_path / "out") == ["as it is", "web", "hard", "social"]
+    assert seen["60"] == {size}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("benchmark", "robustness", "--deliveries", "web,jpg"), "no delivery 'jpg' (there are: web, hard, social"),
+        (("benchmark", "robustness", "--deliveries", " , "), "no delivery is named"),
+        (("evaluate", "--tiers", "--fit", "--split", "val", "--detector", "d"), "fit first"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--data-root", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 1
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
