@@ -93,7 +93,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, str]:
         "data.root": args.data_root,
         "optim.epochs": args.epochs,
         **{name: str(value) for name, value in FORMER.items()},
-        "optim.cache_dir": args.work / "maps",
+        "optim.cache_dir": args.work / ("maps" if network["fusion"] else "condensed"),  # which keep no places
         "output.tensorboard": "false",
         "seed": args.seed,
     }

@@ -6,15 +6,15 @@ is judged on it; nothing of test or external is looked at.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from ganfingerprint.catalog import PROXY_FAMILY, Sample
+from ganfingerprint.catalog import PROXY_FAMILY, Sample, is_named
+from ganfingerprint.evaluation.folds import Fold as LeftOut
+from ganfingerprint.evaluation.folds import read_folds
 
 FAMILIES = Path(__file__).parent / "experiments" / "families.yaml"
 
@@ -28,11 +28,6 @@ class Fold:
     judged: np.ndarray
 
 
-def collection(sample: Sample) -> str:
-    """The collection that a picture's file name begins with."""
-    return sample.path.name.split("-")[0]
-
-
 def full_fold(samples: Sequence[Sample]) -> Fold:
     """Learn all of train, judged on validation without aligned fakes."""
     train = np.array([sample.split == "train" for sample in samples])
@@ -42,20 +37,21 @@ def full_fold(samples: Sequence[Sample]) -> Fold:
 
 def family_names(path: Path = FAMILIES) -> list[str]:
     """The names of the families, in order."""
-    return list(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return [fold.name for fold in read_folds(path)]
 
 
 def family_folds(samples: Sequence[Sample], path: Path = FAMILIES) -> list[Fold]:
     """A fold for each family of `path`. What shares a group with a judged picture is not learnt from."""
-    folds = []
-    for name, family in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-        fakes = [
-            sample.is_fake and sample.family != PROXY_FAMILY and _made_by(sample, family["generators"])
-            for sample in samples
-        ]
-        photographs = [not sample.is_fake and collection(sample) in family["photographs"] for sample in samples]
-        folds.append(_fold(name, samples, np.array(fakes) | np.array(photographs)))
-    return folds
+    return [
+        _fold(fold.name, samples, np.array([_is_judged(sample, fold) for sample in samples]))
+        for fold in read_folds(path)
+    ]
+
+
+def _is_judged(sample: Sample, fold: LeftOut) -> bool:
+    if sample.is_fake:
+        return sample.family != PROXY_FAMILY and is_named(sample, fold.generators)
+    return is_named(sample, fold.photographs)
 
 
 def recipe_folds(samples: Sequence[Sample], recipes: Mapping[str, Sequence[str]]) -> list[Fold]:
@@ -64,14 +60,10 @@ def recipe_folds(samples: Sequence[Sample], recipes: Mapping[str, Sequence[str]]
     validation = np.array([sample.split == "validation" for sample in samples])
     photographs = np.array([not sample.is_fake for sample in samples])
     for name, patterns in recipes.items():
-        kept_out = np.array([_made_by(sample, patterns) for sample in samples])
+        kept_out = np.array([sample.is_fake and is_named(sample, patterns) for sample in samples])
         train = np.array([sample.split == "train" for sample in samples]) & ~kept_out
         folds.append(Fold(name, train, validation & (kept_out | photographs)))
     return folds
-
-
-def _made_by(sample: Sample, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatch(sample.generator, pattern) for pattern in patterns)
 
 
 def _fold(name: str, samples: Sequence[Sample], judged: np.ndarray) -> Fold:

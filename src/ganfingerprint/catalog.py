@@ -16,12 +16,13 @@ folder that the patterns begin at, and where its folders are classes of one gene
 from __future__ import annotations
 
 import csv
+import fnmatch
 import hashlib
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ganfingerprint.decode import find_images
@@ -80,10 +81,30 @@ class Catalog:
             raise DataError(f"{self.root}: there is no split '{name}' (there are: {found})")
         return chosen
 
+    def without(self, patterns: Sequence[str]) -> Catalog:
+        """The catalog without the training and validation pictures that `is_named` finds, nor what shares their groups.
+
+        Raises:
+            DataError: a pattern names none of them.
+        """
+        learnt = [sample for sample in self.samples if sample.split in ("train", "validation")]
+        for pattern in patterns:
+            if not any(is_named(sample, (pattern,)) for sample in learnt):
+                raise DataError(f"{self.root}: no generator, source or photograph is called '{pattern}'")
+        gone = {sample.group for sample in learnt if is_named(sample, patterns)}
+        left = (s for s in self.samples if s.split not in ("train", "validation") or s.group not in gone)
+        return replace(self, samples=tuple(left)) if patterns else self
+
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that hold pictures, in order of appearance."""
         return tuple(dict.fromkeys(sample.split for sample in self.samples))
+
+
+def is_named(sample: Sample, patterns: Sequence[str]) -> bool:
+    """Whether a pattern (`*`, `?`) fits a fake's generator, or a photograph's source or the name of its file."""
+    names = (sample.generator,) if sample.is_fake else (sample.source, sample.path.name)
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def read_catalog(root: str | Path, *, manifest: str | Path | None = None, layout: str = "auto") -> Catalog:

@@ -42,13 +42,13 @@ class DataConfig:
     )
     workers: int = setting(0, "processes that decode and augment; 0 does it in the training process", low=0, high=256)
     balance_power: float = setting(
-        0.5,
-        "within a class, a source of n pictures is drawn as n**power: 1 as it is, 0 all sources alike",
-        low=0,
-        high=1,
+        0.5, "within a class, a source of n pictures is drawn as n**power: 1 as it is, 0 all alike", low=0, high=1
     )
     proxy_weight: float = setting(1.0, "how often aligned fakes (family 'proxy') are drawn, 0 leaves them out", low=0)
     pairs: str | None = setting(None, "folder that 'fakes' made: its pairs join training, each within one batch")
+    leave_out: tuple[str, ...] = setting(
+        (), "names (* ?) of generators, of photographs' sources or files: not learnt from"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,7 @@ class WindowConfig:
 
     size: int = setting(256, "side of a window, pixels (the document's input size)", low=96, high=1024)
     placement: str = setting(
-        "grid",
-        "one in the centre, an even grid, or the most textured of the grid",
-        choices=("center", "grid", "texture"),
+        "grid", "in the centre, an even grid, or the most textured of the grid", choices=("center", "grid", "texture")
     )
     count: int = setting(9, "at most this many windows a picture", low=1, high=64)
     slack: float = setting(

@@ -69,6 +69,27 @@ def test_tiers_are_for_crops_or_for_whole_pictures(
     assert seen["60"] == {size}
 
 
+def test_leave_one_out_trains_without_each_generator(
+    drawn_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for split in ("train", "validation"):
+        for number, path in enumerate(sorted((drawn_root / split).rglob("*.png"))):
+            inner = ("one", "two")[number % 2] if path.parent.name == "fake" else "photographs"
+            place = data / split / path.parent.name / inner / path.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    tiny = Path(__file__).parents[1] / "unit" / "training" / "tiny.yaml"
+    arguments = ["benchmark", "leave-one-out", "--data-root", str(data), "--output-dir", str(tmp_path / "out")]
+    assert main([*arguments, "--by", "generator", "--config", str(tiny), "--epochs", "1", "--samples", "5"]) == 0
+    told = capsys.readouterr().out
+    assert "Mean AUC of 2 folds: " in told
+    assert {"one", "two"} <= set(told.split())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["01-one", "02-two"]
+    assert main([*arguments, "--by", "source"]) == 1
+    assert main([*arguments, "--families", str(tmp_path / "none.yaml")]) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,17 +19,29 @@ from ganfingerprint.cli.evaluate import (
     Whole,
     measured,
     print_evaluation,
+    print_table,
     tier_deliveries,
 )
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName
 from ganfingerprint.cli.tables import open_console
+from ganfingerprint.cli.train import ConfigFile, Epochs, Minutes, Preset, Settings, as_overrides, training_progress
+from ganfingerprint.cli.train import Seed as TrainingSeed
+from ganfingerprint.config import load_config
 from ganfingerprint.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganfingerprint.training.leave_one_out import LeaveOneOut
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure what is left after deliveries, or of unknown generators.")
 
 Deliveries = Annotated[
     str | None, typer.Option(metavar="NAME,...", help="Which; all three tiers and 15 single steps when left out.")
+]
+
+By = Annotated[str, typer.Option(help="family or generator: a fold for each, photographs dealt out by source.")]
+Families = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Folds of your own (YAML: name, generators, photographs).")
 ]
 
 
@@ -61,3 +75,47 @@ def robustness(
     )  # fmt: skip
     print_evaluation(found, output_dir, open_console())
     return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
+
+
+@benchmark.command("leave-one-out")
+def leave_one_out(
+    data_root: DataRoot,
+    output_dir: OutputDir,
+    by: By = "family",
+    families: Families = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    epochs: Epochs = None,
+    max_minutes: Minutes = None,
+    seed: TrainingSeed = None,
+    settings: Settings = None,
+    samples: Samples = 1000,
+) -> int:
+    """Train once without each family or generator, and judge it: what a detector is worth on unknown ones.
+
+    A training for each fold; the same command goes on where it was stopped.
+    """
+    options = {"data.root": data_root, "optim.epochs": epochs, "optim.max_minutes": max_minutes, "seed": seed}
+    resolved = load_config(preset=preset, file=config, overrides=[*(settings or ()), *as_overrides(options)])
+    from ganfingerprint.evaluation.folds import folds_by, read_folds
+    from ganfingerprint.training.dataset import get_catalog
+    from ganfingerprint.training.leave_one_out import leave_one_out as run
+
+    catalog = get_catalog(resolved.data)
+    folds = read_folds(families) if families is not None else folds_by(catalog, by)
+    with training_progress() as report:
+        found = run(resolved, catalog, folds, output_dir, samples=samples, report=report)
+    _tell(found, output_dir, len(folds))
+    return ExitCode.DONE if found.finished else ExitCode.INTERRUPTED
+
+
+def _tell(found: LeaveOneOut, output_dir: Path, folds: int) -> None:
+    from ganfingerprint.evaluation.summary import slices_table
+
+    console = open_console()
+    print_table(slices_table("What was left out", found.folds), console)
+    if found.mean_auc is None:
+        print(f"Stopped with {len(found.folds)} of {folds} folds; the same command goes on", file=sys.stderr)
+    else:
+        console.print(f"\nMean AUC of {folds} folds: {found.mean_auc}", markup=False)
+        console.print(f"Written to {output_dir}: leave-one-out.csv, .json, .png", soft_wrap=True, markup=False)

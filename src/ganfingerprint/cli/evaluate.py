@@ -25,6 +25,7 @@ from ganfingerprint.errors import UsageError
 if TYPE_CHECKING:
     from ganfingerprint.delivery import Delivery
     from ganfingerprint.evaluation.measure import Evaluation
+    from ganfingerprint.evaluation.summary import SummaryTable
 
 FITTING_SPLITS = ("validation", "val")
 RATES = CalibrationConfig()
@@ -167,16 +168,21 @@ def print_evaluation(found: Evaluation, output_dir: Path, console: Console) -> N
 
     console.print(headline_sentence(found), markup=False, soft_wrap=True)
     for part in summary_tables(found):
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for number, column in enumerate(part.columns):
-            table.add_column(Text(column), justify="right" if number else "left")
-        for row in part.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print()
-        console.print(Text(part.title, style="bold"))
-        console.print(table)
-        if part.note:
-            console.print(part.note, style="dim", markup=False)
+        print_table(part, console)
     console.print(
         f"\nWritten to {output_dir}: summary.md, metrics.json, scores.parquet, figures", soft_wrap=True, markup=False
     )
+
+
+def print_table(part: SummaryTable, console: Console) -> None:
+    """One table of a summary, with its title and note."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, column in enumerate(part.columns):
+        table.add_column(Text(column), justify="right" if number else "left")
+    for row in part.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print()
+    console.print(Text(part.title, style="bold"))
+    console.print(table)
+    if part.note:
+        console.print(part.note, style="dim", markup=False)

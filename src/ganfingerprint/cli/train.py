@@ -128,7 +128,7 @@ def _run(overrides: list[str], *, config: Path | None, preset: str | None, resum
     if resume is not None:
         resolved = resumed_config(resume, overrides)
     group = Group.from_environment()
-    with _progress() if group.is_first else nullcontext() as report:
+    with training_progress() if group.is_first else nullcontext() as report:
         command = shlex.join(["ganfingerprint", *sys.argv[1:]])
         result = run_training(resolved, resume=resume, report=report, command=command)
     if group.is_first:
@@ -175,7 +175,8 @@ def _note(loss: float, rate: float) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[_Bar | _Lines]:
+def training_progress() -> Iterator[_Bar | _Lines]:
+    """How a training tells how far it is: a bar on a terminal, else a line now and then."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines()

@@ -39,7 +39,9 @@ def write_outputs(evaluation: Evaluation, folder: Path, root: Path) -> None:
     text = json.dumps(evaluation.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(folder / "metrics.json") as beside:
         beside.write_text(text + "\n", encoding="utf-8")
-    _write_csv(evaluation, folder / "metrics.csv")
+    found = evaluation.measurement
+    groups = (part for parts in found.groups.values() for part in parts)
+    write_slices((*found.overall, *groups), folder / "metrics.csv")
     if evaluation.deliveries:
         write_deliveries(evaluation.deliveries, folder / "deliveries.csv")
     drawn = _draw(evaluation, folder / "figures", root)
@@ -61,16 +63,16 @@ def choose_samples(table: ScoreTable, number: int = 8) -> list[int]:
     return chosen
 
 
-def _write_csv(evaluation: Evaluation, path: Path) -> None:
+def write_slices(parts: Iterable[SliceFigures], path: Path) -> None:
+    """Write slices as CSV, a row a figure; a slice without figures has one row."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_CSV_COLUMNS)
-        writer.writerows(_csv_rows(evaluation))
+        writer.writerows(_csv_rows(parts))
 
 
-def _csv_rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
-    found = evaluation.measurement
-    for part in (*found.overall, *(part for parts in found.groups.values() for part in parts)):
+def _csv_rows(parts: Iterable[SliceFigures]) -> Iterator[tuple[object, ...]]:
+    for part in parts:
         start = (part.by, part.name, part.family, part.n_real, part.n_fake, str(part.few).lower())
         for name, figure in part.figures.items():
             yield (*start, name, *figure.as_dict().values())

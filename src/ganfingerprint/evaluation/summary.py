@@ -119,6 +119,16 @@ def _verdicts(evaluation: Evaluation) -> SummaryTable:
     )
 
 
+def slices_table(title: str, parts: Sequence[SliceFigures]) -> SummaryTable:
+    """Slices that have photographs of their own, one a row."""
+    names = ("auc", "tpr_at_fpr_1", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped")
+    rows = tuple(
+        (part.name, f"{part.n_fake:,}", f"{part.n_real:,}", *(_shown(name, part) for name in names)) for part in parts
+    )
+    columns = (parts[0].by if parts else "", "fakes", "photographs", *(FIGURES[name] for name in names))
+    return SummaryTable(title=title, columns=columns, rows=rows, note="Each at the thresholds of its own detector.")
+
+
 def _group(by: str, parts: Sequence[SliceFigures]) -> SummaryTable:
     source = by == "source"
     names = BY_SOURCE_FIGURES if source else BY_CLASS_FIGURES

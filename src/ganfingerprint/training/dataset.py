@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, dataset_stats, read_catalog
-from ganfingerprint.config import TrainConfig
+from ganfingerprint.config import DataConfig, TrainConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.errors import DataError, InputError
 from ganfingerprint.training.augment import Step
@@ -103,7 +103,8 @@ def _kind(sample: Sample) -> tuple[Label, bool]:
 class Loaders:
     """The three loaders of the document, and what they read from."""
 
-    catalog: Catalog
+    catalog: Catalog  # without what is left out
+    whole: Catalog  # with it
     train: DataLoader[Item]
     validation: DataLoader[Item]
     test: DataLoader[Item] | None  # None when the data has no test split
@@ -120,7 +121,7 @@ def get_dataloaders(config: TrainConfig, group: Group = ALONE) -> Loaders:
         DataError: the folder cannot be used, or train or validation is missing or has one class only.
     """
     data = config.data
-    catalog = joined(read_catalog(data.root, manifest=data.manifest, layout=data.layout), data.pairs)
+    catalog = (whole := get_catalog(data)).without(data.leave_out)
     train = catalog.split("train")
     weights = sample_weights(train, power=data.balance_power, proxy_weight=data.proxy_weight)
     sampler = BalancedSampler(
@@ -152,6 +153,7 @@ def get_dataloaders(config: TrainConfig, group: Group = ALONE) -> Loaders:
         )
     return Loaders(
         catalog=catalog,
+        whole=whole,
         train=loader(train, augmented, draws),
         validation=loader(validation, plain),
         test=loader(catalog.split("test"), plain) if "test" in catalog.splits else None,
@@ -159,15 +161,16 @@ def get_dataloaders(config: TrainConfig, group: Group = ALONE) -> Loaders:
     )
 
 
-def joined(catalog: Catalog, pairs: str | None) -> Catalog:
-    """The catalog with the training split of a folder of aligned pairs; the rest of that folder stays out.
+def get_catalog(data: DataConfig) -> Catalog:
+    """All labelled pictures that the settings name: of `data.pairs` the training split, the rest of it stays out.
 
     Raises:
-        DataError: the folder is not one of pairs, or has no training split.
+        DataError: the folder cannot be used; that of pairs is not one, or has no training split.
     """
-    if pairs is None:
+    catalog = read_catalog(data.root, manifest=data.manifest, layout=data.layout)
+    if data.pairs is None:
         return catalog
-    more = read_catalog(pairs, layout="manifest").split("train")
+    more = read_catalog(data.pairs, layout="manifest").split("train")
     return replace(catalog, samples=(*catalog.samples, *more))
 
 

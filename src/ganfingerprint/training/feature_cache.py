@@ -30,7 +30,7 @@ from ganfingerprint.training.dataset import DeepfakeDataset
 from ganfingerprint.training.distributed import ALONE, Group
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.sampling import BatchDraws, Draw
-from ganfingerprint.types import UInt8Array
+from ganfingerprint.types import Int64Array, UInt8Array
 
 _CHUNK = 32  # windows a forward pass
 _MAPS = FeatureMaps._fields
@@ -97,6 +97,11 @@ class CachedMaps:
             advance(done, self.rows)
         group.gather(None)  # only now everything is there
         self._arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(self.folder.glob("*.npy"))}
+
+    @property
+    def index(self) -> Int64Array:
+        """Which picture each row shows, [rows]: its own, or the one that stands for a file that cannot be read."""
+        return self._arrays["index"]
 
     def batch(self, rows: Sequence[int]) -> LabelledBatch:
         """The batch of these rows."""
@@ -176,10 +181,41 @@ class CachedMaps:
             self._arrays[name][chunk.start : chunk.stop] = value
 
 
+class PartOfMaps:
+    """The rows of some of the pictures of maps that are built, numbered as if there were no others."""
+
+    def __init__(self, maps: CachedMaps, samples: Sequence[Sample]) -> None:
+        self._maps, self.samples, self.views = maps, tuple(samples), maps.views
+        self.rows = len(samples) * len(maps.views)
+        places = {sample: place for place, sample in enumerate(maps.samples)}
+        chosen = np.array([places[sample] for sample in samples], dtype=np.int64)  # [n] their places in the whole
+        self._own = np.full(len(maps.samples), -1, dtype=np.int64)  # and back
+        self._own[chosen] = np.arange(len(chosen))
+        rows = (np.arange(len(maps.views))[:, None] * len(maps.samples) + chosen).reshape(-1)
+        self._rows = self._with_own_stand_ins(rows)
+
+    def _with_own_stand_ins(self, rows: Int64Array) -> Int64Array:
+        """The rows, and instead of one that shows a picture from outside (its own could not be read) another row."""
+        outside = self._own[self._maps.index[rows]] < 0
+        for at in np.flatnonzero(outside):
+            fake = self.samples[at % len(self.samples)].is_fake
+            alike = [i for i in np.flatnonzero(~outside) if self.samples[i % len(self.samples)].is_fake == fake]
+            rows[at] = rows[alike[at % len(alike)]]
+        return rows
+
+    def batch(self, rows: Sequence[int]) -> LabelledBatch:
+        """The batch of these rows."""
+        found = self._maps.batch(self._rows[np.asarray(rows)].tolist())
+        return found._replace(rows=torch.from_numpy(self._own)[found.rows])
+
+
+Maps = CachedMaps | PartOfMaps
+
+
 class CachedBatches:
     """Balanced epochs over cached maps; which view of a picture comes is drawn anew each time."""
 
-    def __init__(self, train: CachedMaps, validation: CachedMaps, draws: BatchDraws, group: Group = ALONE) -> None:
+    def __init__(self, train: Maps, validation: Maps, draws: BatchDraws, group: Group = ALONE) -> None:
         self._train, self._validation, self._draws, self._group = train, validation, draws, group
         self.steps = draws.steps
 

@@ -20,7 +20,7 @@ from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training.batches import BatchSource, LiveBatches
 from ganfingerprint.training.dataset import Loaders, get_dataloaders, get_dataset_stats, judged_samples, shared_groups
 from ganfingerprint.training.distributed import ALONE, Group
-from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, View
+from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, PartOfMaps, View
 from ganfingerprint.training.finish import DETECTOR, finish_run, tell_unreadable
 from ganfingerprint.training.loop import Report, Trainer
 from ganfingerprint.training.precision import Compute
@@ -249,21 +249,21 @@ def _source(
     """Live pictures; or, with a frozen backbone, its maps computed once."""
     if config.network.train_backbone or config.network.adapter_rank:
         return LiveBatches(loaders)
-    size, samples = config.window.size, loaders.catalog
+    size, samples, whole = config.window.size, loaders.catalog, loaders.whole
     plain = get_transforms("validation", size=size)
     random = get_transforms("train", size=size, augment=config.augment)
     views = [View(plain, 0), *(View(random, number) for number in range(1, config.optim.cache_views))]
     place = Path(config.optim.cache_dir) if config.optim.cache_dir else folder / _CACHE
     network = config.network
     origin = repr((network.backbone, network.taps, model.backbone.weights_origin, compute.precision))
-    places = {"train": (samples.split("train"), views), "validation": (judged_samples(samples), views[:1])}
+    places = {"train": (whole.split("train"), views), "validation": (judged_samples(whole), views[:1])}
     train, validation = (
         CachedMaps(
             place / name,
             chosen,
             shown,
             seed=config.seed,
-            root=samples.root,
+            root=whole.root,
             origin=origin,
             condense=model.fusion is None,
         )
@@ -271,6 +271,9 @@ def _source(
     )
     for cache, name in ((train, "maps of train"), (validation, "maps of validation")):
         cache.build(model, compute, _advance(report, name), group)
+    if samples is not whole:  # what is left out keeps its maps: other runs on the same ones may leave out other things
+        parts = PartOfMaps(train, samples.split("train")), PartOfMaps(validation, judged_samples(samples))
+        return CachedBatches(*parts, loaders.draws, group)
     return CachedBatches(train, validation, loaders.draws, group)
 
 

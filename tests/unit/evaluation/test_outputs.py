@@ -115,7 +115,7 @@ def test_names_with_commas_quotes_and_letters_of_all_kinds_survive_the_csv(tmp_p
 
 
 def test_a_figure_without_an_interval_has_empty_cells(tmp_path: Path) -> None:
-    outputs._write_csv(evaluation(scores([-2.0] * 3, [2.0] * 3)), tmp_path / "metrics.csv")
+    outputs.write_slices(evaluation(scores([-2.0] * 3, [2.0] * 3)).measurement.overall, tmp_path / "metrics.csv")
     with (tmp_path / "metrics.csv").open(newline="") as stream:
         auc = next(row for row in csv.DictReader(stream) if row["metric"] == "auc")
     assert (auc["value"], auc["low"], auc["high"]) == ("1.0", "", "")

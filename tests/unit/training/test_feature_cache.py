@@ -19,7 +19,7 @@ from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 from ganfingerprint.training import feature_cache
 from ganfingerprint.training.augment import CenterWindow, Step
 from ganfingerprint.training.distributed import Group
-from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, View
+from ganfingerprint.training.feature_cache import CachedBatches, CachedMaps, PartOfMaps, View
 from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.sampling import BalancedSampler, BatchDraws, sample_weights
 from ganfingerprint.training.transforms import get_transforms
@@ -279,3 +279,34 @@ def test_validation_of_cached_maps_gives_every_row_once(built: CachedMaps, sampl
     found = list(batches(built, samples, size=3, draws=3).validation())
     assert [len(batch.is_fake) for batch in found] == [3, 3, 2]
     assert torch.equal(torch.cat([batch.pixels for batch in found]), built.batch(range(8)).pixels)
+
+
+def test_a_part_of_the_maps_is_numbered_as_if_there_were_no_others(
+    built: CachedMaps, samples: tuple[Sample, ...]
+) -> None:
+    chosen = (samples[3], samples[1])
+    part = PartOfMaps(built, chosen)
+    assert part.rows == 2 * len(built.views)
+    found = part.batch([0, 1, 2, 3])
+    assert found.rows.tolist() == [0, 1, 0, 1]
+    assert found.is_fake.tolist() == [False, True, False, True]
+    whole = built.batch([3, 1, 7, 5])  # the same pictures, plain and then augmented
+    assert torch.equal(found.pixels, whole.pixels)
+
+
+def test_a_stand_in_from_outside_the_part_gives_way_to_one_from_within(
+    model: FingerprintNet, tmp_path: Path, samples: tuple[Sample, ...]
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"nothing")
+    kinds = [s for s in samples if s.is_fake]
+    listed = (replace(kinds[0], path=broken), kinds[0], replace(kinds[1], generator="other"), *samples[2:])
+    maps = CachedMaps(tmp_path / "maps", listed, [PLAIN], seed=42, root=root_of(samples))
+    maps.build(model, FP32, ignore)
+    stand_in = int(maps.index[0])
+    assert stand_in in (1, 2)
+    chosen = tuple(sample for place, sample in enumerate(listed) if place != stand_in)
+    found = PartOfMaps(maps, chosen).batch(range(len(chosen)))
+    assert (found.rows >= 0).all()
+    assert found.is_fake.tolist() == [sample.is_fake for sample in chosen]
+    assert found.rows[0] == 1  # the other fake, in its place among the chosen
