@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ganfingerprint.cli.main import app
+from ganfingerprint.cli.main import app, main
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
@@ -17,6 +17,7 @@ NAMES = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "MODEL_CARD.md",
     "benchmarks/README.md",
     "docs/fakes.md",
     "docs/scan-at-scale.md",
@@ -104,3 +105,9 @@ def test_the_entry_pattern_reads_both_spellings() -> None:
         ("training.dataset", "get_transforms"),
         ("network.fingerprint_net", "FingerprintNet.forward"),
     ]
+
+
+def test_the_model_card_is_that_of_the_shipped_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    """And every file of the detector is there and undamaged: the command looks at them all."""
+    assert main(["info", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == text("MODEL_CARD.md")

@@ -154,9 +154,10 @@ def _fit(
 
 def _record(found: Evaluation, card: Card, folder: Path) -> None:
     """Write the card, last of all: a run that failed before has changed nothing."""
-    from ganfingerprint.evaluation.measure import card_figures
+    from ganfingerprint.evaluation.measure import card_figures, delivery_figures
 
     figures = card_figures(found.measurement, found.facts.split)
+    figures |= delivery_figures(found.deliveries, found.facts.split)
     write_card(folder, card.replaced(figures={**card.figures, **figures}))
     instead = " in place of those that were there" if figures.keys() & card.figures.keys() else ""
     print(f"The figures of '{found.facts.split}' are in {folder / 'card.json'}{instead}", file=sys.stderr)

@@ -17,30 +17,23 @@ from ganfingerprint.artifact import Card, graph_engines, read_card, read_file, s
 from ganfingerprint.artifact.card import plain
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.model_card import Facts, calibration_facts, model_card, window_facts
 from ganfingerprint.cli.tables import open_console, write_json
 
-Facts = list[tuple[str, str]]
 
-ONE_WINDOW = "one window"
-PLACEMENTS = {
-    "center": f"{ONE_WINDOW} in the centre",
-    "grid": "an even grid of at most {count} windows",
-    "texture": "the {count} most textured windows of a grid",
-}
-
-
-class TextOrJson(StrEnum):
+class CardFormat(StrEnum):
     """How a card is printed."""
 
     TEXT = "text"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 def info(
     path: Annotated[
         Path | None, typer.Argument(metavar="PATH", help="Folder of a detector; without it the shipped one.")
     ] = None,
-    layout: Annotated[TextOrJson, typer.Option("--format", help="What is printed.")] = TextOrJson.TEXT,
+    layout: Annotated[CardFormat, typer.Option("--format", help="What is printed.")] = CardFormat.TEXT,
 ) -> int:
     """Show what a detector is: architecture, windows, calibration, thresholds, training and measured figures."""
     folder = shipped_detector() if path is None else path
@@ -48,8 +41,11 @@ def info(
     for item in (*card.weights, *card.graphs):
         read_file(folder, item)  # a card of weights that are damaged describes nothing
     calibration = Calibration.from_mapping(card.calibration)
-    if layout is TextOrJson.JSON:
+    if layout is CardFormat.JSON:
         write_json({"detector": {"id": card.detector_id, "folder": str(folder), **plain(card)}}, sys.stdout)
+        return ExitCode.DONE
+    if layout is CardFormat.MARKDOWN:
+        print(model_card(card), end="")
         return ExitCode.DONE
     console = open_console()
     _section(console, "Detector", _identity(card, folder))
@@ -61,51 +57,10 @@ def info(
     return ExitCode.DONE
 
 
-def window_facts(card: Card) -> Facts:
-    """The window policy in words."""
-    window = card.window_config
-    facts = [
-        ("size", f"{window.size} px, at the picture's own resolution"),
-        ("placement", PLACEMENTS[window.placement].format(count=window.count) if window.count > 1 else ONE_WINDOW),
-        ("pooling", f"{window.pooling} of their scores"),
-    ]
-    return [*facts, ("one more view", "the whole picture, reduced")] if window.resized_view else facts
-
-
-def calibration_facts(calibration: Calibration) -> Facts:
-    """The thresholds and the error rates that they stand for, in words."""
-    if not calibration.n_real and not calibration.n_fake:
-        fitted = "on nothing: the probabilities are the network's own, no error rate stands behind a verdict"
-    else:
-        fitted = f"on {calibration.n_real} photographs and {calibration.n_fake} fakes"
-    if calibration.contradicted:
-        fitted += "; they showed no rise of evidence with the score"
-    bound = calibration.log10_lr_bound
-    return [
-        ("fitted", fitted),
-        ("weight of evidence", f"at most {bound:.2f} either way (a ratio of {10**bound:.0f})"),
-        ("fake", f"score above {calibration.fake_threshold:.4f}{_chosen(calibration, fake=True)}"),
-        ("real", f"score below {calibration.real_threshold:.4f}{_chosen(calibration, fake=False)}"),
-        ("uncertain", "anything between"),
-    ]
-
-
 def training_facts(card: Card) -> Facts:
     """How it was trained; the settings, dozens of them, are told by `--format json`."""
     facts = _flat({name: value for name, value in card.training.items() if name != "config"})
     return [*facts, ("settings", "see --format json")] if "config" in card.training else facts
-
-
-def _chosen(calibration: Calibration, *, fake: bool) -> str:
-    """For which error rate a threshold was chosen, and what it was then."""
-    if fake:
-        rate, measured, whom = calibration.false_alarm_rate, calibration.measured_false_alarm_rate, "photographs"
-    else:
-        rate, measured, whom = calibration.miss_rate, calibration.measured_miss_rate, "fakes"
-    if rate is None:
-        return ", chosen for no error rate"
-    seen = "" if measured is None else f" (there it was {100 * measured:.3g} %)"
-    return f", chosen to call at most {100 * rate:.3g} % of {whom} {'fake' if fake else 'real'}{seen}"
 
 
 def _identity(card: Card, folder: Path) -> Facts:

@@ -287,12 +287,26 @@ def card_figures(found: Measurement, split: str) -> dict[str, dict[str, Any]]:
     return {split: figures}
 
 
+def delivery_figures(rows: Sequence[DeliveryFigures], split: str) -> dict[str, dict[str, Any]]:
+    """The same of each delivery, named `SPLIT after DELIVERY`; the pictures as they are have their own."""
+    named: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row.auc_lost is not None:
+            lost = {"auc_lost": _known(row.auc_lost, row.figures.n_real + row.figures.n_fake)}
+            named[f"{split} after {row.name}"] = {**lost, **_card_entries(row.figures)}
+    return named
+
+
+def _known(figure: Interval, number: int) -> dict[str, float | int]:
+    return {**{key: value for key, value in figure.as_dict().items() if value is not None}, "n": number}
+
+
 def _card_entries(part: SliceFigures) -> dict[str, dict[str, float | int]]:
     entries: dict[str, dict[str, float | int]] = {}
     for name, figure in part.figures.items():
-        known = {key: value for key, value in figure.as_dict().items() if value is not None}
+        known = _known(figure, _pictures_behind(name, part))
         if "value" in known:
-            entries[name] = {**known, "n": _pictures_behind(name, part)}
+            entries[name] = known
     return entries
 
 

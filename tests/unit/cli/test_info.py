@@ -7,7 +7,8 @@ import pytest
 
 from ganfingerprint.artifact import Card
 from ganfingerprint.calibrate import Calibration
-from ganfingerprint.cli.info import calibration_facts, figure_facts, training_facts, window_facts
+from ganfingerprint.cli.info import figure_facts, training_facts
+from ganfingerprint.cli.model_card import calibration_facts, window_facts
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 
 FITTED = Calibration(
