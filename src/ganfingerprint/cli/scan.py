@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import re
 import sys
 import time
@@ -103,7 +104,7 @@ def _reporter(console: Console, *, log_json: bool) -> Callable[[Progress], None]
             return
         last = time.monotonic()
         if log_json:
-            sys.stderr.write(_event("progress", progress))
+            _write(_event("progress", progress))
         elif console.is_terminal:
             _show(console, _line(progress)[: console.width - 1], end="\r")
 
@@ -112,15 +113,26 @@ def _reporter(console: Console, *, log_json: bool) -> Callable[[Progress], None]
 
 def _conclude(console: Console, progress: Progress, *, log_json: bool) -> None:
     if log_json:
-        sys.stderr.write(_event("done", progress))
-    else:
-        _show(console, _line(progress), end="\n")
+        _write(_event("done", progress))
+        return
+    _show(console, _line(progress), end="\n")
+    if not progress.listed:
+        _write("Nothing was found in these inputs; folders within folders are searched with --recursive\n")
 
 
 def _show(console: Console, line: str, *, end: str) -> None:
     """On a terminal, over a longer line before it."""
     width = console.width - 1 if console.is_terminal else 0
-    console.print(line.ljust(width), end=end, markup=False, soft_wrap=True)
+    _write(line.ljust(width) + end)
+
+
+def _write(text: str) -> None:
+    """To stderr; a scan does not end because nobody reads how far it is."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:  # what is still to be written, at the end of the process too, goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _event(name: str, progress: Progress) -> str:

@@ -41,8 +41,10 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate, if no more of them have a row already; None where the total is not known."""
-        return None if self.total is None or not self.done else max(0, self.total - self.listed) / self.rate
+        """At this rate, if the rows of earlier runs are of files that are still there; None without a total."""
+        if self.total is None or not self.done:
+            return None
+        return max(0, min(self.total - self.listed, self.total - self.earlier - self.done)) / self.rate
 
 
 Report = Callable[[Progress], None]

@@ -35,3 +35,9 @@ def test_programs_read_the_same() -> None:
     assert (event["listed"], event["total"], event["done"], event["earlier"]) == (105, 405, 100, 5)
     assert event["seconds_left"] == pytest.approx(30, rel=0.1)
     assert json.loads(command._event("progress", Progress()))["seconds_left"] is None
+
+
+def test_after_a_resumption_earlier_rows_take_no_time() -> None:
+    resumed = Progress(earlier=900, listed=20, total=1000, done=10, started=time.monotonic() - 10)
+    assert resumed.seconds_left == pytest.approx(90, rel=0.1)  # ninety files, one a second
+    assert Progress(earlier=2, listed=12, total=12, done=8).seconds_left == 0  # two were named twice
