@@ -48,6 +48,7 @@ class Calibration:
     measured_miss_rate: float | None = None  # on the fitting data: fakes called real
     n_real: int = 0  # pictures it was fitted on; 0 and 0: fitted on nothing
     n_fake: int = 0
+    deliveries: str = ""  # after which deliveries too each of them was fitted, names with commas
     contradicted: bool = False  # the fitting data showed no rise of evidence with score; slope is a formality
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image as PilImage
 
+from ganfingerprint.artifact import read_card
+from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.main import main
 
 
@@ -69,6 +72,28 @@ def test_tiers_are_for_crops_or_for_whole_pictures(
     assert seen["60"] == {size}
 
 
+def test_a_fit_to_tiers_tells_and_measures_them_under_the_new_thresholds(
+    root: Path, detector: Path, tmp_path: Path
+) -> None:
+    (root / "test").rename(root / "validation")
+    own = tmp_path / "own"
+    shutil.copytree(detector, own)
+    code = main(
+        ["evaluate", "--detector", str(own), "--engine", "fake", "--data-root", str(root), "--tiers", "--fit",
+         "--split", "validation", "--output-dir", str(tmp_path / "out"), "--samples", "5"]
+    )  # fmt: skip
+    assert code == 0
+    calibration = Calibration.from_mapping(read_card(own).calibration)
+    assert calibration.deliveries == "web, hard, social"
+    assert (calibration.n_real, calibration.n_fake) == (6, 6)  # pictures, not versions of them
+    figures = read_card(own).figures
+    assert {name.rpartition(" after ")[2] for name in figures if " after " in name} == {"web", "hard", "social"}
+    with (tmp_path / "out" / "deliveries.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    alarms = [float(row["false_alarm_rate_shipped_value"]) for row in rows]
+    assert sum(alarms) / 4 == pytest.approx(calibration.measured_false_alarm_rate)
+
+
 def test_leave_one_out_trains_without_each_generator(
     drawn_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,7 +120,6 @@ def test_leave_one_out_trains_without_each_generator(
     [
         (("benchmark", "robustness", "--deliveries", "web,jpg"), "no delivery 'jpg' (there are: web, hard, social"),
         (("benchmark", "robustness", "--deliveries", " , "), "no delivery is named"),
-        (("evaluate", "--tiers", "--fit", "--split", "val", "--detector", "d"), "fit first"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(

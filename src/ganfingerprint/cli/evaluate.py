@@ -43,7 +43,8 @@ Record = Annotated[bool, typer.Option("--record", help="Write the figures into t
 Manifest = Annotated[Path | None, typer.Option(metavar="CSV", help="List of the pictures, instead of folders.")]
 Layout = Annotated[str, typer.Option(help="auto, reference, forensynths, genimage or manifest.")]
 Tiers = Annotated[
-    bool, typer.Option("--tiers", help="The same pictures once more as the web, a hard case and a social network do.")
+    bool,
+    typer.Option("--tiers", help="The same pictures as three platforms deliver them, too; --fit fits to all."),
 ]
 Whole = Annotated[
     bool,
@@ -75,7 +76,7 @@ def evaluate(
     device: DeviceName = "auto",
 ) -> int:
     """Measure a detector on labelled pictures, with 95 % intervals."""
-    _refuse_contradictions(detector, split, fit=fit, record=record, tiers=tiers)
+    _refuse_contradictions(detector, split, fit=fit, record=record)
     names = tuple(name.strip() for name in by.split(",") if name.strip())
     found = measured(
         detector, tier_deliveries(whole_pictures) if tiers else {}, engine=engine, device=device,
@@ -121,14 +122,12 @@ def tier_deliveries(whole_pictures: bool) -> Mapping[str, Delivery]:
     return WHOLE_TIERS if whole_pictures else TIERS
 
 
-def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool, tiers: bool) -> None:
+def _refuse_contradictions(detector: Path | None, split: str, *, fit: bool, record: bool) -> None:
     if fit and split not in FITTING_SPLITS:
         raise UsageError(
             f"--fit chooses thresholds, which only 'validation' may do: what '{split}' had chosen could no longer be "
             "measured on it. Fit on --split validation, then evaluate without --fit"
         )
-    if fit and tiers:
-        raise UsageError("--tiers would measure the thresholds that --fit replaces: fit first, then --tiers")
     if (fit or record) and detector is None:
         raise UsageError("--fit and --record write a detector's card: name the detector with --detector")
 
@@ -140,11 +139,11 @@ def _fit(
 
     Figures that were measured under the old one go.
     """
-    from ganfingerprint.evaluation.fit import evaluated_under, fit_table
+    from ganfingerprint.evaluation.fit import delivered_tables, evaluated_under, fit_table
     from ganfingerprint.evaluation.outputs import write_outputs
 
     false_alarms, misses = rates
-    calibration = fit_table(found.table, false_alarm_rate=false_alarms, miss_rate=misses)
+    calibration = fit_table(found.table, delivered_tables(found), false_alarm_rate=false_alarms, miss_rate=misses)
     fitted = card.replaced(calibration=calibration.to_mapping(), figures={})
     again = evaluated_under(found, calibration, detector_id=fitted.detector_id, by=by)
     data_root, output_dir = places

@@ -84,6 +84,8 @@ def calibration_facts(calibration: Calibration) -> Facts:
         fitted = "on nothing: the probabilities are the network's own, no error rate stands behind a verdict"
     else:
         fitted = f"on {calibration.n_real} photographs and {calibration.n_fake} fakes"
+    if calibration.deliveries:
+        fitted += f", each as it is and after: {calibration.deliveries}"
     if calibration.contradicted:
         fitted += "; they showed no rise of evidence with the score"
     bound = calibration.log10_lr_bound

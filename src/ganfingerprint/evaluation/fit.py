@@ -6,17 +6,22 @@ Proxies are left out: an enlarged photograph is not what a verdict is about.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from ganfingerprint.calibrate import Calibration, fit_calibration
 from ganfingerprint.evaluation.measure import Evaluation, measure
 from ganfingerprint.evaluation.protocol import ScoreTable
+from ganfingerprint.evaluation.robustness import figures_of
 
 FITTING_SPLIT = "validation"
 CHOSE_VERDICTS = "chose calibration and thresholds"
 CHOSE_ALL = "chose checkpoint, calibration and thresholds"
+
+
+NOT_DELIVERED: Mapping[str, ScoreTable] = MappingProxyType({})
 
 
 def fitting_rows(table: ScoreTable) -> ScoreTable:
@@ -24,19 +29,33 @@ def fitting_rows(table: ScoreTable) -> ScoreTable:
     return table.select(table.judged & ~table.is_proxy)
 
 
-def fit_table(table: ScoreTable, *, false_alarm_rate: float, miss_rate: float) -> Calibration:
+def fit_table(
+    table: ScoreTable,
+    delivered: Mapping[str, ScoreTable] = NOT_DELIVERED,
+    *,
+    false_alarm_rate: float,
+    miss_rate: float,
+) -> Calibration:
     """The calibration of a table's raw scores, with thresholds for these two error rates.
+
+    With `delivered` (the same pictures after deliveries, by name) it is fitted to all versions alike, so that the rates
+    and the probabilities hold for pictures that come as they are and as platforms deliver them, taken together. What
+    is independent evidence stays the number of pictures.
 
     Raises:
         DataError: a class is missing, or a rate is not in 0..1.
     """
-    rows = fitting_rows(table)
-    return fit_calibration(
-        rows.logit,
-        rows.is_fake,
-        groups=rows.group.tolist(),
+    parts = [fitting_rows(part) for part in (table, *delivered.values())]
+    calibration = fit_calibration(
+        np.concatenate([part.logit for part in parts]),
+        np.concatenate([part.is_fake for part in parts]),
+        groups=np.concatenate([part.group for part in parts]).tolist(),
         false_alarm_rate=false_alarm_rate,
         miss_rate=miss_rate,
+    )
+    fake = parts[0].is_fake
+    return dataclasses.replace(
+        calibration, n_real=int((~fake).sum()), n_fake=int(fake.sum()), deliveries=", ".join(delivered)
     )
 
 
@@ -63,6 +82,7 @@ def evaluated_under(
         by: groupings that get figures of their own.
     """
     table = judged_under(evaluation.table, calibration)
+    delivered = {name: judged_under(part, calibration) for name, part in delivered_tables(evaluation).items()}
     facts = dataclasses.replace(
         evaluation.facts,
         detector_id=detector_id,
@@ -70,7 +90,13 @@ def evaluated_under(
         split=named(evaluation.facts.split, CHOSE_VERDICTS),
     )
     found = measure(table, by=by, seed=facts.seed, samples=facts.samples)
-    return Evaluation(facts=facts, table=table, measurement=found)
+    rows = figures_of(table, delivered, seed=facts.seed, resamples=facts.samples)
+    return Evaluation(facts=facts, table=table, measurement=found, deliveries=rows)
+
+
+def delivered_tables(evaluation: Evaluation) -> dict[str, ScoreTable]:
+    """The scores after each delivery of an evaluation, by its name."""
+    return {row.name: row.table for row in evaluation.deliveries if row.auc_lost is not None}
 
 
 def named(split: str, chose: str) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,12 @@ class DeliveryFigures:
     name: str  # of the delivery
     figures: SliceFigures
     auc_lost: Interval | None  # against the pictures as they are; None of those themselves
-    failed: int  # files that could not be read
+    table: ScoreTable = field(repr=False)
+
+    @property
+    def failed(self) -> int:
+        """How many files could not be read."""
+        return int((~self.table.judged).sum())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

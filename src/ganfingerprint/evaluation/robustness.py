@@ -60,20 +60,24 @@ def measure_deliveries(
         advance: told how far it is.
     """
     root = Path()  # where the pictures lie is nobody's business here
-    if not deliveries:
-        return ()
-    rows = [_figures(AS_IT_IS, as_it_is, None, seed, resamples)]
+    tables: dict[str, ScoreTable] = {}
     for name, delivery in deliveries.items():
         tell = None if advance is None else functools.partial(advance, name)
         answers = counted(detector.predict_many(delivered(samples, delivery, seed=seed)), len(samples), tell)
-        rows.append(_figures(name, score_table(samples, answers, root), as_it_is, seed, resamples))
+        tables[name] = score_table(samples, answers, root)
+    return figures_of(as_it_is, tables, seed=seed, resamples=resamples)
+
+
+def figures_of(
+    as_it_is: ScoreTable, delivered_tables: Mapping[str, ScoreTable], *, seed: int, resamples: int
+) -> tuple[DeliveryFigures, ...]:
+    """The figures of the same pictures as they are and after each delivery; without a delivery none."""
+    rows = []
+    for name, table in {AS_IT_IS: as_it_is, **delivered_tables}.items() if delivered_tables else ():
+        found = measure(table, by=(), seed=seed, samples=resamples).headline
+        lost = None if table is as_it_is else _auc_lost(as_it_is, table, seed, resamples)
+        rows.append(DeliveryFigures(name=name, figures=found, auc_lost=lost, table=table))
     return tuple(rows)
-
-
-def _figures(name: str, table: ScoreTable, before: ScoreTable | None, seed: int, resamples: int) -> DeliveryFigures:
-    found = measure(table, by=(), seed=seed, samples=resamples)
-    lost = None if before is None else _auc_lost(before, table, seed, resamples)
-    return DeliveryFigures(name=name, figures=found.headline, auc_lost=lost, failed=int((~table.judged).sum()))
 
 
 def _auc_lost(before: ScoreTable, after: ScoreTable, seed: int, resamples: int) -> Interval:

@@ -51,6 +51,21 @@ def fitted(rows: ScoreTable) -> Calibration:
     return fit_table(rows, false_alarm_rate=0.1, miss_rate=0.1)
 
 
+def test_a_fit_to_deliveries_takes_every_version_and_counts_pictures_once() -> None:
+    weaker = table(*((family, score / 2) for family, score in PLAIN))
+    calibration = fit_table(table(*PLAIN), {"web": weaker}, false_alarm_rate=0.1, miss_rate=0.1)
+    scores = np.array([*REALS, *FAKES])
+    groups = [str(number // 2) for number in range(12)] * 2
+    both = fit_calibration(
+        np.concatenate([scores, scores / 2]), ([False] * 6 + [True] * 6) * 2, groups=groups,
+        false_alarm_rate=0.1, miss_rate=0.1,
+    )  # fmt: skip
+    assert calibration.slope == both.slope
+    assert (calibration.fake_threshold, calibration.real_threshold) == (both.fake_threshold, both.real_threshold)
+    assert (calibration.n_real, calibration.n_fake, calibration.deliveries) == (6, 6, "web")
+    assert calibration.log10_lr_bound == pytest.approx(np.log10(4))  # a picture delivered twice is one picture
+
+
 def test_the_fit_is_the_one_of_the_scores_truths_and_groups() -> None:
     calibration = fitted(table(*PLAIN))
     groups = [str(number // 2) for number in range(12)]
