@@ -132,6 +132,11 @@ class Prediction:
         """How many windows were judged."""
         return len(self.boxes)
 
+    @property
+    def windows_for_fake(self) -> int:
+        """How many of them, each by itself, speak for fake rather than for a photograph."""
+        return int(np.sum(self.window_prob_fake > 0.5))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:

@@ -28,6 +28,7 @@ LEVELS: dict[str, float] = {
     "network": 3.0,
     "engines": 3.1,  # the torch engine runs a network
     "detector": 4.0,
+    "stability": 4.1,  # judges again
     "attribution": 4.0,
     "explain": 5.0,
     "evaluation": 5.05,  # shows where the network looks

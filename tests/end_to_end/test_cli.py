@@ -98,6 +98,15 @@ def test_json_holds_every_column_of_every_answer(judge: Run, tmp_path: Path, det
     assert len(row["sha256"]) == 64
 
 
+def test_stability_is_told_and_failures_have_none(judge: Run, labelled: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no")
+    rows = answers(judge(labelled / "fake", broken, "--stability", "--format", "json"))
+    assert [row["stability"] for row in rows] == ["3 of 3"] * (len(rows) - 1) + [None]
+    assert "re-encoded, the same" in judge(labelled / "fake", "--stability").out
+    assert {row["stability"] for row in answers(judge(labelled / "fake", "--format", "json"))} == {None}
+
+
 def test_csv_is_the_same_rows(judge: Run, labelled: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(judge(labelled, "-r", "--format", "csv").out)))
     expected = answers(judge(labelled, "-r", "--format", "json"))

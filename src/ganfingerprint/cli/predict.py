@@ -32,10 +32,11 @@ from ganfingerprint.cli.tables import (
 )
 from ganfingerprint.decode import decode, find_images
 from ganfingerprint.errors import InputError, UsageError
-from ganfingerprint.types import Label, Prediction
+from ganfingerprint.types import Answer, Label, Prediction
 
 if TYPE_CHECKING:
     from ganfingerprint.detector import Detector
+    from ganfingerprint.stability import Stability
 
 DEFAULT_OUTPUT = Path("ganfingerprint-output")
 
@@ -45,6 +46,9 @@ def predict(
     detector: DetectorFolder = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
     gradcam: Annotated[bool, typer.Option("--gradcam", help="Draw where in each picture the evidence lies.")] = False,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Judge again after mild re-encodings; what flips is uncertain.")
+    ] = False,
     output_dir: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write predictions.csv, summary.json and a picture for each input."),
@@ -71,7 +75,9 @@ def predict(
     rows: list[Row] = []
     try:
         truths = [_truth(path, inputs) for path in paths]
-        _judge(judge, paths, truths, rows, batch_size=batch_size, output_dir=output_dir, gradcam=gradcam)
+        answers = judge.predict_many(paths, batch_size=batch_size)
+        checked = _checked(judge, paths, answers) if stability else ((answer, None) for answer in answers)
+        _judge(judge, paths, truths, checked, rows, output_dir=output_dir, gradcam=gradcam)
     except BaseException:  # Ctrl-C too: hours of answers are not thrown away with what stopped the rest
         if rows:
             _save_partial(rows, len(paths), judge, layout, output_dir)
@@ -128,21 +134,35 @@ def _judge(
     judge: Detector,
     paths: list[Path],
     truths: list[Label | None],
+    answers: Iterator[tuple[Answer, Stability | None]],
     rows: list[Row],
     *,
-    batch_size: int,
     output_dir: Path | None,
     gradcam: bool,
 ) -> None:
     """Add a row for each path as soon as it is known."""
     taken: set[str] = set()
     with _progress(len(paths)) as progress:
-        answers = judge.predict_many(paths, batch_size=batch_size)
-        for path, truth, answer in zip(paths, truths, answers, strict=True):
-            rows.append(to_row(str(path), answer, truth))
+        for path, truth, (answer, stability) in zip(paths, truths, answers, strict=True):
+            rows.append(to_row(str(path), answer, truth, stability))
             if output_dir is not None and isinstance(answer, Prediction):
                 _draw(judge, path, answer, truth, output_dir, gradcam=gradcam, taken=taken)
             progress.advance(progress.task_ids[0])
+
+
+def _checked(
+    judge: Detector, paths: list[Path], answers: Iterator[Answer]
+) -> Iterator[tuple[Answer, Stability | None]]:
+    """Each answer as it stands after mild re-encodings, and what they said."""
+    from ganfingerprint.stability import check_stability, settled
+
+    for path, answer in zip(paths, answers, strict=True):
+        stability = None
+        if isinstance(answer, Prediction):
+            with contextlib.suppress(InputError):  # too small when scaled; or it was there a moment ago
+                stability = check_stability(judge, decode(path), answer)
+                answer = settled(answer, stability)
+        yield answer, stability
 
 
 def _draw(

@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ganfingerprint.types import Answer, Failure, Label, Verdict
+
+if TYPE_CHECKING:
+    from ganfingerprint.stability import Stability
 
 SCHEMA_VERSION = 1  # of the JSON object, and of the columns of the CSV
 WIDE = 160  # columns where nobody's window sets a limit: a file or a pipe
@@ -44,12 +47,14 @@ class Row:
     true_label: Label | None = None
     error_code: str | None = None
     error: str | None = None
+    windows_for_fake: int | None = None  # of `windows`: how many by themselves speak for fake
+    stability: str | None = None  # after how many mild re-encodings the verdict is the same; only if asked for
 
 
 COLUMNS = tuple(item.name for item in dataclasses.fields(Row))
 
 
-def to_row(path: str, answer: Answer, truth: Label | None) -> Row:
+def to_row(path: str, answer: Answer, truth: Label | None, stability: Stability | None = None) -> Row:
     """The row of one answer."""
     if isinstance(answer, Failure):
         return Row(path=path, true_label=truth, error_code=answer.code, error=answer.error)
@@ -62,6 +67,8 @@ def to_row(path: str, answer: Answer, truth: Label | None) -> Row:
         verdict=answer.verdict,
         windows=answer.windows,
         true_label=truth,
+        windows_for_fake=answer.windows_for_fake,
+        stability=None if stability is None else str(stability),
     )
 
 
@@ -94,13 +101,18 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("file", overflow="fold")
     table.add_column("verdict", no_wrap=True)
-    for name in ("P(fake)", "evidence", "windows"):
+    checked = any(row.stability for row in rows)
+    for name in ("P(fake)", "evidence", "windows", *(["re-encoded, the same"] if checked else [])):
         table.add_column(name, justify="right", no_wrap=True)
     truths = any(row.true_label for row in rows)
     if truths:
         table.add_column("truth", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row), *([Text(row.true_label or "")] if truths else []))
+        table.add_row(
+            *_cells(row),
+            *([Text(row.stability or "")] if checked else []),
+            *([Text(row.true_label or "")] if truths else []),
+        )
     console.print(table)
     for row in rows:
         if row.error_code:
@@ -130,5 +142,5 @@ def _cells(row: Row) -> list[Text]:
         Text(row.verdict, style=COLORS[row.verdict]),
         Text(f"{row.prob_fake:.3f}"),
         Text(f"{round(row.log10_lr, 2) + 0.0:+.2f}"),  # no minus before a rounded zero
-        Text(str(row.windows)),
+        Text(f"{row.windows_for_fake} of {row.windows} fake" if (row.windows or 0) > 1 else str(row.windows)),
     ]

@@ -53,7 +53,7 @@ def printed(rows: list[Row], width: int = 100) -> str:
 def test_the_columns_are_these_and_in_this_order() -> None:
     assert (
         *("path", "sha256", "logit", "prob_fake", "log10_lr", "verdict", "windows", "true_label"),
-        *("error_code", "error"),
+        *("error_code", "error", "windows_for_fake", "stability"),
     ) == COLUMNS
 
 
@@ -90,7 +90,9 @@ def test_json_is_ascii_so_that_every_file_name_survives() -> None:
 
 
 def test_the_table_shows_two_decimals_of_evidence_and_three_of_probability() -> None:
-    assert printed([JUDGED]).splitlines()[1].split() == ["a.jpg", "uncertain", "0.750", "+0.48", "3", "fake"]
+    assert printed([JUDGED]).splitlines()[1].split() == [
+        *("a.jpg", "uncertain", "0.750", "+0.48", "3", "of", "3", "fake", "fake"),
+    ]
 
 
 @pytest.mark.parametrize(("log10_lr", "shown"), [(-0.001, "+0.00"), (-0.5, "-0.50"), (2.0, "+2.00")])
