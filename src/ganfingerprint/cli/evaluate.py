@@ -139,12 +139,12 @@ def _fit(
 
     Figures that were measured under the old one go.
     """
-    from ganfingerprint.evaluation.fit import delivered_tables, evaluated_under, fit_table
+    from ganfingerprint.evaluation.fit import delivered_tables, evaluated_under, fit_table, fitting_scores
     from ganfingerprint.evaluation.outputs import write_outputs
 
     false_alarms, misses = rates
     calibration = fit_table(found.table, delivered_tables(found), false_alarm_rate=false_alarms, miss_rate=misses)
-    fitted = card.replaced(calibration=calibration.to_mapping(), figures={})
+    fitted = card.replaced(calibration=calibration.to_mapping(), scores=fitting_scores(found.table), figures={})
     again = evaluated_under(found, calibration, detector_id=fitted.detector_id, by=by)
     data_root, output_dir = places
     write_outputs(again, output_dir, data_root)

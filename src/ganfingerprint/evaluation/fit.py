@@ -59,6 +59,16 @@ def fit_table(
     )
 
 
+def fitting_scores(table: ScoreTable) -> dict[str, list[float]]:
+    """The raw scores of the pictures as they are, for a card: by class, sorted, in hundredths.
+
+    They let a reader see where a new score lies among those of known pictures.
+    """
+    rows = fitting_rows(table)
+    classes = {"photographs": ~rows.is_fake, "fakes": rows.is_fake}
+    return {name: np.sort(rows.logit[chosen]).round(2).tolist() for name, chosen in classes.items()}
+
+
 def judged_under(table: ScoreTable, calibration: Calibration) -> ScoreTable:
     """The same pictures and raw scores with the probabilities, evidence and verdicts of this calibration."""
     verdicts = [calibration.verdict(score).value for score in table.logit]

@@ -21,7 +21,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines.torch_engine import TorchEngine
 from ganfingerprint.errors import TrainingError
 from ganfingerprint.evaluation.canvas import save_figure
-from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, judged_under, named
+from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, fitting_scores, judged_under, named
 from ganfingerprint.evaluation.measure import card_figures, measure
 from ganfingerprint.evaluation.plots import plot_training_curves
 from ganfingerprint.evaluation.protocol import ScoreTable, score_table
@@ -71,7 +71,7 @@ def finish_run(trainer: Trainer, loaders: Loaders, report: Report, *, command: s
         found = measure(judged_under(table, calibration), by=(), seed=config.seed, samples=BOOTSTRAP_SAMPLES)
         figures = card_figures(found, named(FITTING_SPLIT, CHOSE_ALL))
         folder = tracker.folder / DETECTOR
-        card = card.replaced(calibration=calibration.to_mapping(), figures=figures)
+        card = card.replaced(calibration=calibration.to_mapping(), scores=fitting_scores(table), figures=figures)
         write_detector(folder, stored_state(model, config.network.backbone), card)
     left_out = unreadable(loaders)
     if left_out:

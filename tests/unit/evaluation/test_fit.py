@@ -10,7 +10,7 @@ import pytest
 from ganfingerprint.calibrate import Calibration, fit_calibration
 from ganfingerprint.catalog import PROXY_FAMILY, Sample
 from ganfingerprint.errors import DataError
-from ganfingerprint.evaluation.fit import evaluated_under, fit_table, fitting_rows, judged_under
+from ganfingerprint.evaluation.fit import evaluated_under, fit_table, fitting_rows, fitting_scores, judged_under
 from ganfingerprint.evaluation.measure import Evaluation, Facts, measure
 from ganfingerprint.evaluation.protocol import ScoreTable, score_table
 from ganfingerprint.types import Answer, Failure, Label, Prediction, Verdict
@@ -64,6 +64,11 @@ def test_a_fit_to_deliveries_takes_every_version_and_counts_pictures_once() -> N
     assert (calibration.fake_threshold, calibration.real_threshold) == (both.fake_threshold, both.real_threshold)
     assert (calibration.n_real, calibration.n_fake, calibration.deliveries) == (6, 6, "web")
     assert calibration.log10_lr_bound == pytest.approx(np.log10(4))  # a picture delivered twice is one picture
+
+
+def test_the_scores_for_a_card_are_those_that_were_fitted() -> None:
+    rows = table((REAL, 1.234), (REAL, -4.0), (FAKE, 2.0), (PROXY, 9.0), (FAKE, None))
+    assert fitting_scores(rows) == {"photographs": [-4.0, 1.23], "fakes": [2.0]}
 
 
 def test_the_fit_is_the_one_of_the_scores_truths_and_groups() -> None:
