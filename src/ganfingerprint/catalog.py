@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ganfingerprint.decode import find_images
 from ganfingerprint.errors import DataError
+from ganfingerprint.listing import find_images
 from ganfingerprint.types import Label
 
 PROXY_FAMILY = "proxy"  # aligned fakes: a photograph through the last stage of a generator

@@ -22,6 +22,8 @@ LEVELS: dict[str, float] = {
     "windows": 2.0,
     "calibrate": 2.0,
     "decode": 2.1,  # what colour makes sRGB
+    "listing": 2.15,  # by the suffixes that decode reads
+    "metadata": 2.2,  # headers are opened by decode
     "delivery": 2.2,  # pictures arrive as files that are decoded
     "catalog": 2.2,  # lists the suffixes that decode reads
     "artifact": 2.2,  # a card holds a calibration
@@ -60,7 +62,19 @@ ALLOWED: dict[str, frozenset[str]] = {
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
 HANDLES_PIXELS = frozenset(
-    {"decode", "colour", "delivery", "encoding", "windows", "training", "fakes", "explain", "evaluation", "report"}
+    {
+        "decode",
+        "colour",
+        "delivery",
+        "metadata",
+        "encoding",
+        "windows",
+        "training",
+        "fakes",
+        "explain",
+        "evaluation",
+        "report",
+    }
 )
 
 

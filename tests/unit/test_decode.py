@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image as PilImage
 from PIL import ImageFile, features
 
-from ganfingerprint.decode import DecodeLimits, decode, find_images
+from ganfingerprint.decode import DecodeLimits, decode
 from ganfingerprint.errors import (
     FileMissingError,
     ImageTooLargeError,
@@ -26,6 +26,7 @@ from ganfingerprint.errors import (
     InputError,
     UnreadableImageError,
 )
+from ganfingerprint.listing import find_images
 from ganfingerprint.types import UInt8Array
 
 NO_LIMITS = DecodeLimits(min_side=1)

@@ -52,9 +52,7 @@ class Card:
     window: Mapping[str, Any]  # WindowConfig
     normalisation: Mapping[str, Any] = field(default_factory=dict)  # mean, std; what the network must have
     calibration: Mapping[str, Any]  # calibrate.Calibration: slope, thresholds, the error rates they were chosen for
-    scores: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # photographs, fakes: those of the calibration
+    scores: Mapping[str, Any] = field(default_factory=dict)  # photographs, fakes: those of the calibration
     training: Mapping[str, Any] = field(default_factory=dict)  # data, pictures seen, minutes, command, seed, config
     figures: Mapping[str, Any] = field(default_factory=dict)  # split → metric → {value, low, high, n}
     licence: str = ""  # of the weights

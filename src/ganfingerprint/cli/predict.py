@@ -30,8 +30,9 @@ from ganfingerprint.cli.tables import (
     write_csv,
     write_json,
 )
-from ganfingerprint.decode import decode, find_images
+from ganfingerprint.decode import decode
 from ganfingerprint.errors import InputError, UsageError
+from ganfingerprint.listing import find_images
 from ganfingerprint.types import Answer, Label, Prediction
 
 if TYPE_CHECKING:

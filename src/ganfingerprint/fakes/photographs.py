@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.catalog import read_catalog, true_label
-from ganfingerprint.decode import find_images
 from ganfingerprint.errors import DataError, UsageError
+from ganfingerprint.listing import find_images
 from ganfingerprint.types import Label
 
 

@@ -14,8 +14,8 @@ from typing import TextIO, cast
 
 import pyarrow.parquet as pq
 
-from ganfingerprint.decode import iter_images
 from ganfingerprint.errors import FileMissingError, InputError, UnreachableError, UnreadableImageError, UsageError
+from ganfingerprint.listing import iter_images
 from ganfingerprint.scan.archives import is_picture, readable, tar_items, zip_items
 from ganfingerprint.scan.item import Item, file_system
 

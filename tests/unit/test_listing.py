@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganfingerprint.decode import IMAGE_SUFFIXES, decode, find_images
+from ganfingerprint.decode import IMAGE_SUFFIXES, decode
 from ganfingerprint.errors import (
     FileMissingError,
     UnreadableImageError,
 )
+from ganfingerprint.listing import find_images
 
 
 def touch(root: Path, *names: str) -> None:
