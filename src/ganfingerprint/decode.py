@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import threading
 import warnings
@@ -136,6 +137,17 @@ def decode(
         raise UnreadableImageError(shown, f"the file is damaged or cut short ({why})") from error
 
 
+def read_bytes(
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, limits: DecodeLimits = DecodeLimits()
+) -> bytes:
+    """All bytes of a source that `decode` takes.
+
+    Raises:
+        FileMissingError, ImageTooLargeError, UnreadableImageError: as `decode`.
+    """
+    return _read(source, _name_of(source) if name is None else name, limits.max_bytes)
+
+
 def open_header(data: bytes, *, name: str = "<bytes>") -> ImageFile.ImageFile:
     """The opened file, for what it says beside its pixels; nothing is decoded, no limit is checked. Close it.
 
@@ -185,6 +197,8 @@ def _read(source: str | Path | bytes | BinaryIO, name: str, max_bytes: int) -> b
 def _read_file(path: Path, name: str, max_bytes: int) -> bytes:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UnreadableImageError(name, "there is no permission to list this folder")
         raise UnreadableImageError(name, "this is a folder, not a picture")
     if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait for ever
         raise UnreadableImageError(name, "this is a device or a pipe, not a file")

@@ -33,6 +33,7 @@ LEVELS: dict[str, float] = {
     "stability": 4.1,  # judges again
     "attribution": 4.0,
     "explain": 5.0,
+    "examine": 5.01,  # all that explains an answer
     "evaluation": 5.05,  # shows where the network looks
     "fakes": 5.08,  # training may draw from it
     "training": 5.1,  # a run ends with an evaluation

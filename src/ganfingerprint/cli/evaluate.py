@@ -37,8 +37,10 @@ By = Annotated[str, typer.Option(help="Figures of their own for each generator, 
 Fit = Annotated[
     bool, typer.Option("--fit", help="Fit calibration and thresholds to --split validation; writes the card.")
 ]
-FalseAlarmRate = Annotated[float, typer.Option(help="With --fit: share of photographs that may be called fake.")]
-MissRate = Annotated[float, typer.Option(help="With --fit: share of fakes that may be called real.")]
+FalseAlarmRate = Annotated[
+    float, typer.Option(min=0, max=0.5, help="With --fit: share of photographs that may be called fake.")
+]
+MissRate = Annotated[float, typer.Option(min=0, max=0.5, help="With --fit: share of fakes that may be called real.")]
 Record = Annotated[bool, typer.Option("--record", help="Write the figures into the detector's card.")]
 Manifest = Annotated[Path | None, typer.Option(metavar="CSV", help="List of the pictures, instead of folders.")]
 Layout = Annotated[str, typer.Option(help="auto, reference, forensynths, genimage or manifest.")]

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.stopping import told_when_stopped
 from ganfingerprint.cli.tables import open_console
 from ganfingerprint.errors import ConfigError, UsageError
 
@@ -67,6 +68,7 @@ def fakes(
         return ExitCode.DONE
     if folder is None or out is None:
         raise UsageError("fakes needs DIR, a folder of photographs, and --out DIR2 (or --list)")
+    _refuse_absent(networks if not train else None)
     from ganfingerprint.fakes.photographs import draw, list_photographs
     from ganfingerprint.fakes.recipes import build_recipe
     from ganfingerprint.fakes.run import make_fakes
@@ -75,15 +77,20 @@ def fakes(
     if train:
         _train([photograph.path for photograph in photographs], own, count=train, minutes=minutes, seed=seed)
     settings = _settings(recipe, own, size=size, per_photo=per_photo, seed=seed, split=split, from_split=from_split)
-    with progress_bar("photographs") as report:
+    stopped = f"Stopped: the pairs so far are in {out}, and the same command goes on from there"
+    with told_when_stopped(stopped), progress_bar("photographs") as report:
         made = make_fakes(
             photographs, out, settings, lambda name: build_recipe(name, own), restart=restart, report=report
         )
     _draw_sheet(out)
-    console = open_console()
-    print_made(made, console)
+    print_made(made, open_console())
     print(f"Pairs: {out}", file=sys.stderr)
     return ExitCode.SOME_FAILED if made.failures else ExitCode.DONE
+
+
+def _refuse_absent(networks: Path | None) -> None:
+    if networks is not None and not networks.is_dir():
+        raise UsageError(f"{networks}: there is no such folder of networks (--train makes some)")
 
 
 def print_recipes(networks: Path, console: Console) -> None:

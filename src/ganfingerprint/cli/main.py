@@ -63,8 +63,7 @@ def _start(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors that we expect are one sentence on stderr."""
-    if sys.stderr is None:  # closed by the caller: print would take stdout instead
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
@@ -92,6 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse("system", [str(problem)])
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
+
+
+def _open_missing_streams() -> None:
+    """Open what the caller closed of stdin, stdout and stderr, to nowhere.
+
+    Their numbers would be those of the next files that are opened, and whoever prints would write into those.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _refuse(code: str, sentences: Sequence[str]) -> int:

@@ -41,15 +41,20 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = Path("ganfingerprint-output")
 
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="INPUT", readable=False, help="Pictures, and folders of pictures.")
+]
+Stable = Annotated[
+    bool, typer.Option("--stability", help="Judge again after mild re-encodings; what flips is uncertain.")
+]
+
 
 def predict(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Pictures, and folders of pictures.")],
+    inputs: Inputs,
     detector: DetectorFolder = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
     gradcam: Annotated[bool, typer.Option("--gradcam", help="Draw where in each picture the evidence lies.")] = False,
-    stability: Annotated[
-        bool, typer.Option("--stability", help="Judge again after mild re-encodings; what flips is uncertain.")
-    ] = False,
+    stability: Stable = False,
     output_dir: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write predictions.csv, summary.json and a picture for each input."),

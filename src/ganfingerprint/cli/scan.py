@@ -20,6 +20,8 @@ from typer.core import TyperCommand
 
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
+from ganfingerprint.cli.stopping import told_when_stopped
+from ganfingerprint.errors import UsageError
 
 if TYPE_CHECKING:
     from ganfingerprint.scan.run import Progress
@@ -87,11 +89,26 @@ def scan(
     )  # fmt: skip
     console = Console(stderr=True, highlight=False)
     reporter = _reporter(console, log_json=log_json)
-    with contextlib.nullcontext() if ray is None else Cluster(ray, engine=engine, device=device) as cluster:
+    _refuse_no_text(inputs, ray)
+    with (
+        told_when_stopped(_stopped(out, log_json=log_json)),
+        contextlib.nullcontext() if ray is None else Cluster(ray, engine=engine, device=device) as cluster,
+    ):
         progress = run(judge, inputs, out, settings, cluster=cluster, report=reporter)
     _conclude(console, progress, log_json=log_json)
     print(out)
     return ExitCode.SOME_FAILED if progress.failed + progress.earlier_failed else ExitCode.DONE
+
+
+def _refuse_no_text(inputs: list[str], ray: str | None) -> None:
+    if ray is not None and any(not text.isascii() and max(text) >= "\udc80" for text in inputs):
+        raise UsageError("Ray takes no command with names that are not UTF-8: name their folder, or a list of them")
+
+
+def _stopped(out: Path, *, log_json: bool) -> str:
+    if log_json:
+        return json.dumps({"event": "stopped"})
+    return f"\nStopped: what was judged so far is in {out}, and the same command goes on from there"
 
 
 def _reporter(console: Console, *, log_json: bool) -> Callable[[Progress], None]:

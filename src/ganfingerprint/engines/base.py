@@ -60,6 +60,9 @@ class EngineBuilder(Protocol):
         ...
 
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
 # imported on use, so that a library is only needed by the engine that needs it
 ENGINES: dict[str, str] = {
     "torch": "ganfingerprint.engines.torch_engine:build",
@@ -80,6 +83,7 @@ def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", pr
         MissingExtraError: its library is not installed.
         DetectorError: the detector cannot be used.
     """
+    _check_names(device, precision)
     if precision == "auto":
         precision = card.precision
     elif card.precision == "int8" != precision:
@@ -92,6 +96,13 @@ def load_engine(name: str, folder: Path, card: Card, *, device: str = "auto", pr
     module, _, function = ENGINES[row].partition(":")
     builder = cast(EngineBuilder, getattr(importlib.import_module(module), function))
     return builder(card, folder, device=device, precision=precision)
+
+
+def _check_names(device: str, precision: str) -> None:
+    """Refuse words that mean nothing to any engine, before one is looked for that may not be installed."""
+    for what, word, known in (("device", device.partition(":")[0], DEVICES), ("precision", precision, PRECISIONS)):
+        if word not in known:
+            raise UsageError(f"{what} '{word}' is not known (there are: {', '.join(known)})")
 
 
 def chunks(windows: UInt8Array, size: int) -> Iterator[UInt8Array]:

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ganfingerprint.artifact import (
     GRAPHS,
     ONNX,
@@ -44,7 +46,8 @@ def export_detector(
             its weights and gets the graph beside them.
         target: the engine, one of `TARGETS`.
         pictures: that must get the same verdicts; without any, drawn ones. Their labels, where folders or names
-            tell them, give the AUC before and after. An export in int8 takes its scales from them.
+            tell them, give the AUC before and after. An export in int8 takes its scales from half of them, and is
+            compared on the rest.
         precision: that the exported detector computes in; only for OpenVINO and another folder other than fp32.
 
     Raises:
@@ -65,8 +68,8 @@ def export_detector(
     assert isinstance(original.model, FingerprintNet)
     if not beside:
         _refuse_weights(out)
-    tried = _tried(pictures, card)
-    files = _files(original.model, target, source, card, tried, beside=beside)
+    scaled_on, tried = _tried(pictures, card)
+    files = _files(original.model, target, source, card, scaled_on, beside=beside)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "detector"
         exported = load_engine(target, trial, _write(trial, source, card, files, beside=beside), device="cpu")
@@ -152,9 +155,13 @@ def _write(
     return write_files(out, weight_files(source, card), {**kept, **new}, card)
 
 
-def _tried(pictures: Sequence[Path], card: Card) -> list[Tried]:
+def _tried(pictures: Sequence[Path], card: Card) -> tuple[list[Tried], list[Tried]]:
+    """What 8-bit scales are taken from, and what verdicts are compared on: in int8 not the same pictures."""
     policy = card.window_config
     tried = read_pictures(pictures, policy) if pictures else drawn_pictures(policy.size)
     if not tried:
         raise ExportError("none of the pictures can be read: there is nothing to compare on")
-    return tried
+    if card.precision != "int8" or len(tried) < 2:
+        return tried, tried
+    mixed = [tried[place] for place in np.random.default_rng(0).permutation(len(tried))]  # names may alternate
+    return mixed[::2], mixed[1::2]

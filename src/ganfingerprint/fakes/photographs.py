@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +44,14 @@ def list_photographs(root: Path, *, from_split: str = "", below: Path | None = N
         splits = ", ".join(sorted(read_catalog(root).splits))
         raise UsageError(f"{root} has a manifest: say which photographs with --from-split (there are: {splits})")
     else:
-        apart = below.resolve() if below is not None else None
+        apart = Path(os.path.realpath(below)) if below is not None else None  # which loops of links do not stop
+        if apart is not None and Path(os.path.realpath(root)).is_relative_to(apart):
+            raise UsageError(f"{root} lies within the output folder {below}, which is never searched; choose another")
         found = [
-            Photograph(path=path, source=root.resolve().name)
+            Photograph(path=path, source=Path(os.path.realpath(root)).name)
             for path in find_images(root, recursive=True)
             if true_label(path, below=root) is not Label.FAKE
-            and not (apart is not None and path.resolve().is_relative_to(apart))
+            and not (apart is not None and Path(os.path.realpath(path)).is_relative_to(apart))
         ]
     if not found:
         raise DataError(f"{root}: there is no photograph to make a fake of")

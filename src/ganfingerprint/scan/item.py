@@ -68,6 +68,9 @@ def _fetched(address: str) -> bytes:
     except InputError:
         raise
     except FileNotFoundError as problem:
+        cause = problem.__cause__  # a server that cannot be asked is called a missing file by fsspec
+        if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+            raise UnreachableError(address, f"it cannot be fetched ({cause})") from problem
         raise FileMissingError(address, "there is no such file") from problem
     except Exception as problem:  # each store has errors of its own
         raise UnreachableError(address, f"it cannot be fetched ({problem})") from problem
@@ -90,6 +93,22 @@ def file_system(address: str) -> tuple[Any, str]:
     return system, place
 
 
+def require_store(address: str) -> None:
+    """Check that what reads an address is installed; whether it is there, nobody is asked.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    try:
+        import fsspec
+
+        fsspec.get_filesystem_class(address.partition("://")[0].rpartition("::")[2])
+    except ImportError as absent:
+        raise MissingExtraError(str(absent), "cloud", f"the address {address}") from absent
+    except ValueError:  # no such protocol: its item will say so
+        return
+
+
 def _part_of(file: str, span: tuple[int, int], shown: str) -> bytes:
     offset, length = span
     try:
@@ -108,6 +127,8 @@ def _zip_member(file: str, member: tuple[str, int], shown: str) -> bytes:
         info = directory[name][number]
         if info.file_size > DecodeLimits().max_bytes:
             raise ImageTooLargeError(shown, over_the_limit())
+        if info.flag_bits & 1:
+            raise UnreadableImageError(shown, "the member of the archive is encrypted")
         with archive.open(info) as stream:
             return _content(stream, shown)
     except DAMAGE as problem:

@@ -14,10 +14,17 @@ from typing import TextIO, cast
 
 import pyarrow.parquet as pq
 
-from ganfingerprint.errors import FileMissingError, InputError, UnreachableError, UnreadableImageError, UsageError
+from ganfingerprint.errors import (
+    FileMissingError,
+    GanFingerprintError,
+    InputError,
+    UnreachableError,
+    UnreadableImageError,
+    UsageError,
+)
 from ganfingerprint.listing import iter_images
 from ganfingerprint.scan.archives import is_picture, readable, tar_items, zip_items
-from ganfingerprint.scan.item import Item, file_system
+from ganfingerprint.scan.item import Item, file_system, require_store
 
 LISTS = frozenset({".txt", ".csv", ".parquet"})
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -33,6 +40,9 @@ def items(inputs: Sequence[str], *, recursive: bool) -> Iterator[Item]:
     """
     if not inputs:
         raise UsageError("a scan needs at least one input")
+    for text in inputs:  # before hours of work on those before it
+        if "://" in text:
+            require_store(text)
     for text in inputs:
         for name in _matches(text):
             try:
@@ -96,7 +106,9 @@ def _remote(address: str, *, recursive: bool) -> Iterator[Item]:
         for entry in found:
             name = system.unstrip_protocol(entry)
             yield Item(path=name, file=name, remote=True)
-    except (OSError, ValueError, KeyError) as problem:
+    except GanFingerprintError:
+        raise
+    except Exception as problem:  # each store has errors of its own
         raise UnreachableError(address, f"it cannot be listed ({problem})") from problem
 
 
@@ -109,7 +121,7 @@ def _listed(path: Path) -> Iterator[Item]:
         for number, entry in enumerate(reader(path), start=1):
             if isinstance(entry, str) and "://" in entry:
                 yield Item(path=entry, file=entry, remote=True)
-            elif isinstance(entry, str):
+            elif isinstance(entry, str) and entry.strip():
                 yield Item(path=str(path.parent / entry), file=str(path.parent / entry))
             else:
                 problem = (UnreadableImageError.code, f"entry {number} of the list names no file")
@@ -117,6 +129,9 @@ def _listed(path: Path) -> Iterator[Item]:
 
 
 def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as start:
+        if b"\0" in start.read(LONGEST_LINE):
+            raise ValueError("it is not text")
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         yield from (line.rstrip("\r\n") for line in _bounded(stream) if line.strip())
 

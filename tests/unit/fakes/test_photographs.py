@@ -32,6 +32,12 @@ def test_a_plain_folder_is_walked(photographs: Path) -> None:
     assert {(photograph.group, photograph.source) for photograph in found} == {("", "photographs")}
 
 
+def test_a_link_that_goes_round_in_circles_does_not_stop_the_others(photographs: Path) -> None:
+    (photographs / "loop.jpg").symlink_to(photographs / "loop.jpg")
+    found = list_photographs(photographs, below=photographs / "out")
+    assert len(found) == 7  # reading it will say why it cannot be
+
+
 def test_what_is_called_fake_is_left_out(photographs: Path) -> None:
     (photographs / "fake").mkdir()
     (photographs / "0.jpg").rename(photographs / "fake" / "0.jpg")

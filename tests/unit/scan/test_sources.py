@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as PilImage
 
 from ganfingerprint.decode import decode
-from ganfingerprint.errors import InputError, UsageError
+from ganfingerprint.errors import InputError, MissingExtraError, UsageError
 from ganfingerprint.scan.item import Item
 from ganfingerprint.scan.sources import LONGEST_LINE, count, items
 
@@ -206,3 +206,74 @@ def test_entries_of_a_list_that_are_no_paths_are_failures(tmp_path: Path) -> Non
     listed = found(tmp_path / "a.parquet", tmp_path / "b.csv")
     assert [item.problem is None for item in listed] == [True, False, False]
     assert listed[1].path == f"{tmp_path}/a.parquet#2"
+
+
+def test_an_entry_of_blanks_names_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("path\n' '\n\" \"\nb.png\n".replace("'", '"'))
+    assert [item.problem is None for item in found(tmp_path / "a.csv")] == [False, False, True]
+
+
+def test_a_picture_that_is_called_a_list_is_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "photo.txt").write_bytes(picture())
+    (item,) = found(tmp_path / "photo.txt")
+    assert item.problem is not None
+    assert "it is not text" in item.problem[1]
+
+
+def test_an_error_of_a_stores_own_kind_is_a_failure_and_the_rest_goes_on(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+
+    class OwnError(Exception):
+        """No kind of error that anybody else knows."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OwnError("no credentials")
+
+    monkeypatch.setattr(type(memory), "isdir", refuse)
+    away, here = found("memory://bucket/photos", tree / "b.png")
+    assert away.problem == ("unreachable", "it cannot be listed (no credentials)")
+    assert here.problem is None
+
+
+def test_a_package_that_is_absent_is_told_before_anything_is_judged(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+
+    def absent(protocol: str) -> None:
+        raise ImportError(f"install {protocol}fs")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
+    with pytest.raises(MissingExtraError, match="s3fs"):
+        next(items([str(tree), "s3://bucket/a.png"], recursive=False))
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), [(ConnectionRefusedError("refused"), "unreachable"), (FileNotFoundError(), "not_found")]
+)
+def test_a_server_that_cannot_be_asked_is_not_a_missing_file(
+    cause: Exception, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError("memory://a/b.png") from cause  # as fsspec says of whatever a server does
+
+    monkeypatch.setattr(type(memory), "open", refuse)
+    with pytest.raises(InputError) as raised:
+        Item(path="memory://a/b.png", file="memory://a/b.png", remote=True).read()
+    assert raised.value.code == code
+
+
+def test_an_encrypted_member_says_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", picture())
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[6] |= 1  # the flag, in the member's header and in the directory
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(data)
+    (item,) = found(tmp_path / "a.zip")
+    with pytest.raises(InputError, match="encrypted"):
+        item.read()

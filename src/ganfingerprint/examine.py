@@ -1,0 +1,83 @@
+"""Everything that is found out about one picture for a person who has to decide: one file in, an examination out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ganfingerprint.decode import decode, read_bytes
+from ganfingerprint.detector import Detector
+from ganfingerprint.errors import InputError, UsageError
+from ganfingerprint.explain.heat_map import HeatMap, generate_gradcam
+from ganfingerprint.explain.spectrum import residual_spectrum
+from ganfingerprint.metadata import Metadata, read_metadata
+from ganfingerprint.stability import Stability, check_stability, settled
+from ganfingerprint.types import Answer, Failure, Float32Array, Image, Prediction
+from ganfingerprint.windows import cut_windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found out about one file. What could not be is None; `answer` then says why, if it is a failure."""
+
+    source: str
+    received: str  # when the file was read, UTC, ISO 8601
+    sha256: str  # of the file's bytes; empty where they could not be read
+    size_bytes: int
+    answer: Answer  # already uncertain where it flips
+    image: Image | None = None
+    metadata: Metadata | None = None
+    stability: Stability | None = None
+    heat: HeatMap | None = None
+    spectrum: Float32Array | None = None  # [s, s], see explain.spectrum
+
+
+def examine(detector: Detector, source: str | Path | bytes, *, name: str | None = None) -> Examination:
+    """Judge a file and look at all that speaks beside the verdict. Never raises for what is wrong with the file.
+
+    Args:
+        detector: whose engine has heat maps; with one that has none, the heat is left out.
+        source: a path, or the bytes of a file.
+        name: what it is called in the examination; the path itself when left out.
+    """
+    shown = str(name or (source if isinstance(source, str | Path) else "<bytes>"))
+    received = datetime.now(UTC).isoformat(timespec="seconds")
+    data = b""
+    try:
+        data = read_bytes(source, name=shown)
+        image = decode(data, name=shown)
+        first = detector.predict(image)
+    except InputError as problem:
+        failure = Failure(source=problem.source, code=problem.code, error=problem.reason)
+        sha256 = hashlib.sha256(data).hexdigest() if data else ""
+        return Examination(source=shown, received=received, sha256=sha256, size_bytes=len(data), answer=failure)
+    stability = _stability(detector, image, first)
+    answer = first if stability is None else settled(first, stability)
+    return Examination(
+        source=shown,
+        received=received,
+        sha256=image.sha256,
+        size_bytes=len(data),
+        answer=answer,
+        image=image,
+        metadata=read_metadata(data),
+        stability=stability,
+        heat=_heat(detector, image, answer),
+        spectrum=residual_spectrum(cut_windows(image, detector.window).pixels),
+    )
+
+
+def _stability(detector: Detector, image: Image, first: Prediction) -> Stability | None:
+    try:
+        return check_stability(detector, image, first)
+    except InputError:  # too small to be judged once it is scaled down
+        return None
+
+
+def _heat(detector: Detector, image: Image, answer: Prediction) -> HeatMap | None:
+    try:
+        return generate_gradcam(detector, image, prediction=answer)
+    except UsageError:  # this engine has none
+        return None
