@@ -192,7 +192,7 @@ def npr(catalog: Catalog, judged: list[Sample], args: argparse.Namespace) -> Flo
             if gone >= 1:
                 break
         epoch += 1
-        print(f"{seen} windows, {gone * args.minutes:.1f} minutes, loss {float(loss):.3f}", flush=True)
+        print(f"{seen} windows, {gone * args.minutes:.1f} minutes, loss {float(loss.detach()):.3f}", flush=True)
     model.eval()
     with torch.inference_mode():
         parts = [model(windows(judged[at : at + BATCH], SIDE)).numpy() for at in range(0, len(judged), BATCH)]
