@@ -29,6 +29,8 @@ from ganfingerprint.scan.item import Item, file_system, require_store
 LISTS = frozenset({".txt", ".csv", ".parquet"})
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PATH_COLUMN = "path"
+# How pictures, archives and documents begin, which somebody may have called a list.
+_NO_TEXT = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"PK\x03\x04", b"\x1f\x8b", b"%PDF")
 LONGEST_LINE = 2**16  # characters; a file that has a longer one is no list, and might fill the memory
 
 
@@ -130,7 +132,7 @@ def _listed(path: Path) -> Iterator[Item]:
 
 def _lines(path: Path) -> Iterator[str]:
     with path.open("rb") as start:
-        if b"\0" in start.read(LONGEST_LINE):
+        if start.read(8).startswith(_NO_TEXT):
             raise ValueError("it is not text")
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         yield from (line.rstrip("\r\n") for line in _bounded(stream) if line.strip())

@@ -10,6 +10,9 @@ import pytest
 import rivals
 from PIL import Image as PilImage
 
+from ganfingerprint.detector import Detector
+from ganfingerprint.evaluation.run import evaluate
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -23,6 +26,18 @@ def root(tmp_path: Path) -> Path:
         PilImage.new("RGB", (100, 100), (shade,) * 3).save(folder / f"{number}.png")
         kind = ("real", "") if family == "photo" else ("fake", f"net-{family}")
         rows.append((f"{number}.png", *kind, family, "test", str(number), ""))
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return folder
+
+
+def test_tables_of_both_kinds_are_measured_alike(
+    root: Path, bright_detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate(bright_detector, data_root=root, output_dir=tmp_path / "own", by=(), samples=10)
+    with (tmp_path / "others.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("path", "label", "coin", "upside-down"))
         for number in range(65):
             known = "" if number == 0 else str(float(not 30 <= number < 60))
             writer.writerow((f"{number}.png", "?", "0.5", known))
