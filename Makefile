@@ -26,7 +26,9 @@ help:  ## what can be made
 demo: $(CORE)  ## judge the pictures of samples/ and write heat maps to demo-output/
 	@$(BIN)/ganfingerprint predict samples --recursive --gradcam --output-dir demo-output
 	@echo "The fakes of samples/ are photographs that a network redrew or enlarged: the kind this detector is weakest at (README)."
+	@$(BIN)/ganfingerprint report samples --recursive --out demo-output/report.html --case demo
 	@echo "The pictures with verdict and heat map: $(CURDIR)/demo-output"
+	@echo "The report of all of them, to open in a browser: $(CURDIR)/demo-output/report.html"
 
 test: $(STAMP)  ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -q

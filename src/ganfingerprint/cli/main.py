@@ -20,6 +20,7 @@ from ganfingerprint.cli.fakes import fakes
 from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
+from ganfingerprint.cli.report import report
 from ganfingerprint.cli.results import results
 from ganfingerprint.cli.scan import ScanCommand, scan
 from ganfingerprint.cli.tables import printable
@@ -41,6 +42,7 @@ app.command("results")(results)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.add_typer(benchmark, name="benchmark")
+app.command("report")(report)
 app.command("info")(info)
 app.command("export")(export)
 app.command("fakes")(fakes)

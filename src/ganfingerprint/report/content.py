@@ -1,0 +1,156 @@
+"""Examinations → the content of a report: plain values under a versioned schema, from which pages are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import ganfingerprint
+from ganfingerprint.artifact import Card
+from ganfingerprint.artifact.card import plain
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.detector import Detector
+from ganfingerprint.examine import Examination
+from ganfingerprint.metadata import estimate_jpeg_quality
+from ganfingerprint.report import pictures, wording
+from ganfingerprint.types import Failure, Prediction, Verdict
+
+SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 1
+_LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime")
+_HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
+
+
+def report_content(
+    examinations: Iterable[Examination], detector: Detector, *, case: str = "", examiner: str = "", command: str = ""
+) -> dict[str, Any]:
+    """The report of these examinations: JSON-ready, pictures included as data.
+
+    Args:
+        examinations: taken one by one; each picture is held only as it is shown.
+        detector: the one that examined.
+        case: an identifier of the reader's.
+        examiner: who answers for it.
+        command: what to call to get the same again.
+    """
+    found = [picture_content(examination, detector) for examination in examinations]
+    content = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "case": case,
+        "examiner": examiner,
+        "command": command,
+        "software": _software(),
+        "detector": _detector(detector),
+        "propositions": list(wording.PROPOSITIONS),
+        "histogram": wording.histogram(detector.card),
+        "counts": _counts(found),
+        "pictures": found,
+    }
+    plain_content: dict[str, Any] = plain(content)  # as it will be read from JSON
+    return plain_content
+
+
+def picture_content(examination: Examination, detector: Detector) -> dict[str, Any]:
+    """What a report says of one file."""
+    known: dict[str, Any] = {
+        "source": examination.source,
+        "received": examination.received,
+        "sha256": examination.sha256,
+        "size_bytes": examination.size_bytes,
+        "error": None,
+    }
+    answer = examination.answer
+    if isinstance(answer, Failure):
+        return {**known, "error": {"code": answer.code, "text": answer.error}, "verdict": None, "words": "not read"}
+    return known | _judged(examination, answer, detector)
+
+
+def _judged(examination: Examination, answer: Prediction, detector: Detector) -> dict[str, Any]:
+    image = examination.image
+    assert image is not None  # it was judged
+    encoding = image.facts.encoding
+    quality = estimate_jpeg_quality(encoding)
+    return {
+        "format": answer.format,
+        "width": answer.width,
+        "height": answer.height,
+        "verdict": answer.verdict.value,
+        "words": wording.WORDS[answer.verdict],
+        "score": answer.logit,
+        "log10_lr": answer.log10_lr,
+        "evidence": wording.evidence(answer, detector.calibration),
+        "probability": wording.probability(answer, detector.card),
+        "threshold": wording.threshold(detector.card),
+        "windows": [
+            {"box": box, "prob_fake": float(prob)}
+            for box, prob in zip(answer.boxes.tolist(), answer.window_prob_fake, strict=True)
+        ],
+        "windows_for_fake": answer.windows_for_fake,
+        "stability": _stability(examination),
+        "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
+        "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
+        "limits": wording.limits(image, answer, quality),
+        "images": {
+            "picture": pictures.shown(image.pixels),
+            "thumbnail": pictures.shown(image.pixels, longest=96),
+            "heat": None if examination.heat is None else pictures.heat(image, examination.heat),
+            "heat_speaks_for": None if examination.heat is None else examination.heat.label.value,
+            "spectrum": None if examination.spectrum is None else pictures.spectrum(examination.spectrum),
+        },
+    }
+
+
+def _stability(examination: Examination) -> dict[str, Any] | None:
+    stability = examination.stability
+    if stability is None:
+        return None
+    after = [
+        {
+            "name": name,
+            "verdict": answer.verdict.value,
+            "words": wording.WORDS[answer.verdict],
+            "prob_fake": answer.prob_fake,
+        }
+        for name, answer in stability.after.items()
+    ]
+    return {"after": after, "agreeing": stability.agreeing, "flips": stability.flips, "first": stability.verdict.value}
+
+
+def _counts(found: list[dict[str, Any]]) -> dict[str, int]:
+    verdicts = [entry["verdict"] for entry in found]
+    counts = {verdict.value: verdicts.count(verdict.value) for verdict in Verdict}
+    return {"pictures": len(found), **counts, "not read": verdicts.count(None)}
+
+
+def _detector(detector: Detector) -> dict[str, Any]:
+    card: Card = detector.card
+    calibration = Calibration.from_mapping(card.calibration)
+    figures = {
+        split: {name: values[name] for name in _HEADLINE if name in values} for split, values in card.figures.items()
+    }
+    return {
+        "id": detector.detector_id,
+        "name": card.name,
+        "engine": detector.engine.name,
+        "precision": detector.engine.precision,
+        "weights": [dataclasses.asdict(item) for item in (*card.weights, *card.graphs)],
+        "window": dict(card.window),
+        "calibration": calibration.to_mapping(),
+        "figures": figures,
+        "licence": card.licence,
+    }
+
+
+def _software() -> dict[str, str]:
+    versions = {"ganfingerprint": ganfingerprint.__version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,43 @@
+"""Pictures inside a report: small enough to file, as data that no host is asked for."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image as PilImage
+
+from ganfingerprint.explain.heat_map import HeatMap
+from ganfingerprint.explain.overlay import blend
+from ganfingerprint.types import Float32Array, Image, UInt8Array
+
+LONGEST = 900  # pixels of the longer side, as shown
+QUALITY = 82
+
+
+def shown(pixels: UInt8Array, *, longest: int = LONGEST) -> str:
+    """Pixels [h, w, 3] as a JPEG that is shown, never examined: `data:image/jpeg;base64,...`."""
+    picture = PilImage.fromarray(pixels)
+    picture.thumbnail((longest, longest), PilImage.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=QUALITY)
+    return _data("image/jpeg", stream.getvalue())
+
+
+def heat(image: Image, heat_map: HeatMap) -> str:
+    """The picture under its heat."""
+    return shown(blend(image.pixels, heat_map.values, heat_map.coverage))
+
+
+def spectrum(values: Float32Array) -> str:
+    """A spectrum [s, s] in grey, its middle 98 % from black to white."""
+    low, high = np.quantile(values, (0.01, 0.99))
+    grey = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1)
+    stream = io.BytesIO()
+    PilImage.fromarray(np.rint(255 * grey).astype(np.uint8)).save(stream, "PNG")
+    return _data("image/png", stream.getvalue())
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
