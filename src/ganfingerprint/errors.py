@@ -75,6 +75,7 @@ class ScanError(GanFingerprintError):
 
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
+    "fastapi": ("fastapi", "serve"),
     "fsspec": ("fsspec", "cloud"),
     "jinja2": ("jinja2", "report"),
     "matplotlib": ("matplotlib", "report"),
@@ -83,6 +84,7 @@ EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "onnx": ("onnx", "backbones"),
     "onnxruntime": ("onnxruntime", "onnx"),
     "onnxscript": ("onnxscript", "onnx"),
+    "prometheus_client": ("prometheus-client", "serve"),
     "tensorboard": ("tensorboard", "train"),
     "torch": ("torch", "train"),
     "transformers": ("transformers", "train"),

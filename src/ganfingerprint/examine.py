@@ -43,16 +43,14 @@ def examine(detector: Detector, source: str | Path | bytes, *, name: str | None 
         name: what it is called in the examination; the path itself when left out.
     """
     shown = str(name or (source if isinstance(source, str | Path) else "<bytes>"))
-    received = datetime.now(UTC).isoformat(timespec="seconds")
+    received = _now()
     data = b""
     try:
         data = read_bytes(source, name=shown)
         image = decode(data, name=shown)
         first = detector.predict(image)
     except InputError as problem:
-        failure = Failure(source=problem.source, code=problem.code, error=problem.reason)
-        sha256 = hashlib.sha256(data).hexdigest() if data else ""
-        return Examination(source=shown, received=received, sha256=sha256, size_bytes=len(data), answer=failure)
+        return failed(Failure(source=shown, code=problem.code, error=problem.reason), data)
     stability = _stability(detector, image, first)
     answer = first if stability is None else settled(first, stability)
     return Examination(
@@ -67,6 +65,21 @@ def examine(detector: Detector, source: str | Path | bytes, *, name: str | None 
         heat=_heat(detector, image, answer),
         spectrum=residual_spectrum(cut_windows(image, detector.window).pixels),
     )
+
+
+def failed(failure: Failure, data: bytes) -> Examination:
+    """The examination of a file that could not be judged; `data` are its bytes, none where they could not be read."""
+    return Examination(
+        source=failure.source,
+        received=_now(),
+        sha256=hashlib.sha256(data).hexdigest() if data else "",
+        size_bytes=len(data),
+        answer=failure,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _stability(detector: Detector, image: Image, first: Prediction) -> Stability | None:

@@ -23,6 +23,7 @@ from ganfingerprint.cli.predict import predict
 from ganfingerprint.cli.report import report
 from ganfingerprint.cli.results import results
 from ganfingerprint.cli.scan import ScanCommand, scan
+from ganfingerprint.cli.serve import serve
 from ganfingerprint.cli.tables import printable
 from ganfingerprint.cli.train import train
 from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("predict")(predict)
 app.command("scan", cls=ScanCommand)(scan)
 app.command("results")(results)
+app.command("serve")(serve)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.add_typer(benchmark, name="benchmark")

@@ -30,6 +30,13 @@ def heat(image: Image, heat_map: HeatMap) -> str:
     return shown(blend(image.pixels, heat_map.values, heat_map.coverage))
 
 
+def heat_image(image: Image, heat_map: HeatMap) -> bytes:
+    """The same in full size, as PNG."""
+    stream = io.BytesIO()
+    PilImage.fromarray(blend(image.pixels, heat_map.values, heat_map.coverage)).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def spectrum(values: Float32Array) -> str:
     """A spectrum [s, s] in grey, its middle 98 % from black to white."""
     low, high = np.quantile(values, (0.01, 0.99))

@@ -1,0 +1,83 @@
+"""`ganfingerprint serve`: judging over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
+from ganfingerprint.errors import MissingExtraError, UsageError
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+MOST_HEADERS = 32 * 2**10  # bytes of a request's head
+FINISH_S = 30  # in which requests under way are finished when the service ends
+
+
+def serve(
+    detector: DetectorFolder = None,
+    host: Annotated[str, typer.Option(help="Where it listens; 0.0.0.0 for other machines, with keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    api_key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keys that may ask, one a line; without it everybody may.")
+    ] = None,
+    max_body: Annotated[str, typer.Option(metavar="BYTES", help="Largest request, such as 20M.")] = "20M",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+    precision: PrecisionName = "auto",
+) -> int:
+    """Judge over HTTP, until Ctrl-C: POST /v1/predict, and what /docs tells.
+
+    Nothing of a request is kept. Pictures are decoded in processes that may
+    die; requests of many clients share the engine.
+    """
+    keys = _keys(api_key_file)
+    size = _bytes(max_body)
+    try:
+        import uvicorn
+    except ModuleNotFoundError as absent:
+        raise MissingExtraError("uvicorn", "serve", "a service") from absent
+    from ganfingerprint.service.app import create_app
+    from ganfingerprint.service.settings import ServiceSettings
+
+    judge = load_judge(detector, engine=engine, device=device, precision=precision)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    settings = ServiceSettings(api_keys=keys, max_body=size, workers=workers)
+    print(f"Listening on http://{host}:{port}, API at /docs; Ctrl-C ends it", file=sys.stderr)
+    uvicorn.run(
+        create_app(judge, settings), host=host, port=port, log_level="warning", access_log=False, server_header=False,
+        h11_max_incomplete_event_size=MOST_HEADERS, timeout_graceful_shutdown=FINISH_S, timeout_keep_alive=15,
+        backlog=256, http="h11", ws="none",
+    )  # fmt: skip
+    return ExitCode.DONE
+
+
+def _keys(file: Path | None) -> frozenset[str]:
+    """The keys of a file; blank lines and those that begin with # are none.
+
+    Raises:
+        UsageError: there is no such file, or no key in it: that would let everybody in.
+    """
+    if file is None:
+        return frozenset()
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(f"{file}: the keys cannot be read: {problem}") from problem
+    keys = frozenset(line for line in lines if line and not line.startswith("#"))
+    if not keys:
+        raise UsageError(f"{file}: there is no key in it")
+    return keys
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)\s*([KMG]?)B?", text.strip().upper())
+    if found is None or int(found[1]) == 0:
+        raise UsageError(f"--max-body must be a number of bytes, such as 20M, got '{text}'")
+    return int(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,64 @@
+"""What a client gets: answers as plain values, and one shape for everything that goes wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from ganfingerprint.types import Answer, Failure, Prediction
+
+SCHEMA_VERSION = 1
+STATUS_OF = {"busy": 503, "stopping": 503, "too_large": 413, "timeout": 422, "unauthorized": 401}
+RETRY_AFTER_S = 1
+
+
+class ServiceError(Exception):
+    """A request that is not answered: its status, our code, and a sentence for a person."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def error_response(request: Request, status: int, code: str, message: str) -> JSONResponse:
+    """The one shape: `{"error": {"code", "message", "request_id"}}`."""
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    request_id = getattr(request.state, "request_id", "")
+    error = {"code": code, "message": message, "request_id": request_id}
+    return JSONResponse({"error": error}, status_code=status, headers=headers)
+
+
+def failed(failure: Failure) -> ServiceError:
+    """The error of a request for one picture that could not be judged."""
+    return ServiceError(STATUS_OF.get(failure.code, 422), failure.code, failure.error)
+
+
+def answer_content(answer: Answer) -> dict[str, Any]:
+    """One picture's answer; `error` is null where it was judged, all else where it was not."""
+    if isinstance(answer, Failure):
+        return {"name": answer.source, "error": {"code": answer.code, "message": answer.error}}
+    return {"name": answer.source, "error": None, **_judged(answer)}
+
+
+def _judged(answer: Prediction) -> dict[str, Any]:
+    return {
+        "verdict": answer.verdict.value,
+        "prob_fake": answer.prob_fake,
+        "log10_lr": answer.log10_lr,
+        "score": answer.logit,
+        "sha256": answer.sha256,
+        "format": answer.format,
+        "size_bytes": answer.size_bytes,
+        "width": answer.width,
+        "height": answer.height,
+        "windows": [
+            {"box": box, "prob_fake": float(prob)}
+            for box, prob in zip(answer.boxes.tolist(), answer.window_prob_fake, strict=True)
+        ],
+        "detector_id": answer.detector_id,
+        "latency_ms": answer.latency_ms,
+    }

@@ -1,0 +1,244 @@
+"""The service: requests in, answers out, by FastAPI. Nothing of a request is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import ganfingerprint
+from ganfingerprint.detector import Detector
+from ganfingerprint.errors import GanFingerprintError, MissingExtraError
+from ganfingerprint.types import Answer
+
+try:
+    import fastapi
+    from fastapi import FastAPI, Request, Response
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import HTMLResponse, JSONResponse
+    from starlette.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
+except ModuleNotFoundError as absent:
+    raise MissingExtraError("fastapi", "serve", "a service") from absent
+
+from ganfingerprint.service import answers, looks
+from ganfingerprint.service.answers import ServiceError, answer_content, error_response, failed
+from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
+from ganfingerprint.service.decoding import DecodingPool
+from ganfingerprint.service.limits import Gate
+from ganfingerprint.service.metrics import Metrics
+from ganfingerprint.service.settings import ServiceSettings
+from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, Upload, read_uploads
+from ganfingerprint.types import Failure, Prediction
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "the form cannot be read"},
+    401: {"description": "no key, or a wrong one"},
+    408: {"description": "the body came too slowly"},
+    413: {"description": "too many bytes or pixels"},
+    415: {"description": "not a form with files"},
+    422: {"description": "no picture that can be judged"},
+    503: {"description": "too much waits; see Retry-After"},
+}
+
+
+class Judging:
+    """What all requests share: processes that decode, and the thread with the engine."""
+
+    def __init__(self, detector: Detector, settings: ServiceSettings) -> None:
+        self.detector, self.settings = detector, settings
+        self.waiting = 0  # pictures that somebody waits for
+        self.pool = DecodingPool(detector.window, workers=settings.workers, timeout_s=settings.timeout_s)
+        self.batcher = Batcher(detector, windows=settings.batch_windows, most=2 * settings.max_waiting)
+
+    def close(self) -> None:
+        """Finish what waits, then end the processes."""
+        self.batcher.close()
+        self.pool.close()
+
+    async def judge(self, uploads: list[Upload]) -> list[Answer]:
+        """The answers, in their order.
+
+        Raises:
+            BusyError: too many pictures wait.
+            StoppedError: the service is ending.
+        """
+        if self.waiting + len(uploads) > self.settings.max_waiting:
+            raise BusyError("too many pictures wait already")
+        self.waiting += len(uploads)
+        try:
+            return list(await asyncio.gather(*(self._one(upload) for upload in uploads)))
+        finally:
+            self.waiting -= len(uploads)
+
+    async def one(self, upload: Upload) -> Prediction:
+        """The answer for the one picture of a request.
+
+        Raises:
+            ServiceError: it cannot be judged.
+        """
+        (answer,) = await self.judge([upload])
+        if isinstance(answer, Failure):
+            raise failed(answer)
+        return answer
+
+    async def _one(self, upload: Upload) -> Answer:
+        prepared = await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
+        if isinstance(prepared, Failure):
+            return prepared
+        return await asyncio.wrap_future(self.batcher.judge(prepared))
+
+
+def create_app(detector: Detector, settings: ServiceSettings | None = None) -> Any:
+    """The ASGI application that judges with `detector`; its processes live from start to shutdown."""
+    settings = ServiceSettings() if settings is None else settings
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        judging = Judging(detector, settings)
+        app.state.judging = judging
+        metrics.watch("pictures_waiting", "Pictures that somebody waits for.", lambda: judging.waiting)
+        metrics.watch("engine_batches", "Calls of the engine.", lambda: judging.batcher.batches)
+        metrics.watch("engine_windows", "Windows judged.", lambda: judging.batcher.judged)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(judging.close)
+
+    app = FastAPI(
+        title="ganfingerprint", version=ganfingerprint.__version__, docs_url=None, redoc_url=None, lifespan=lifespan,
+        description="Tells photographs from images that a generator made. Nothing of a request is kept.",
+        responses=_ERRORS,
+    )  # fmt: skip
+    app.state.settings, app.state.metrics = settings, metrics
+    _handle_errors(app)
+    _add_judging(app)
+    _add_looks(app)
+    _add_state(app, detector)
+    return Gate(app, settings, metrics)
+
+
+def _judging(request: Request) -> Judging:
+    judging: Judging = request.app.state.judging
+    return judging
+
+
+def _add_judging(app: FastAPI) -> None:
+    @app.post("/v1/predict", openapi_extra=FILES_BODY, summary="Judge one picture or several")
+    async def predict(request: Request) -> JSONResponse:
+        """A row for each file, in their order. Of a single file that cannot be judged the error is the answer."""
+        uploads = await read_uploads(request, most=request.app.state.settings.max_files)
+        found = await _judging(request).judge(uploads)
+        for answer in found:
+            said = answer.code if isinstance(answer, Failure) else answer.verdict.value
+            request.app.state.metrics.verdicts.labels(said).inc()
+        if len(found) == 1 and isinstance(found[0], Failure):
+            raise failed(found[0])
+        rows = [answer_content(answer) for answer in found]
+        return JSONResponse({"schema_version": answers.SCHEMA_VERSION, "answers": rows})
+
+    @app.post("/v1/fingerprint", openapi_extra=FILE_BODY, summary="The 512 numbers that the network makes of a picture")
+    async def fingerprint(request: Request) -> JSONResponse:
+        """The mean over its windows; comparable within one detector only."""
+        (upload,) = await read_uploads(request, most=1)
+        answer = await _judging(request).one(upload)
+        numbers = [float(number) for number in answer.embedding]
+        return JSONResponse(
+            {"schema_version": answers.SCHEMA_VERSION, "detector_id": answer.detector_id, "fingerprint": numbers}
+        )
+
+
+def _add_looks(app: FastAPI) -> None:
+    @app.post(
+        "/v1/explain",
+        openapi_extra=FILE_BODY,
+        response_class=Response,
+        summary="The picture under its heat map, as PNG",
+    )
+    async def explain(request: Request) -> Response:
+        """Where the evidence seems to lie; the header X-Heat-Speaks-For says for which class."""
+        (upload,) = await read_uploads(request, most=1)
+        judging = _judging(request)
+        answer = await judging.one(upload)  # decoded where it can do no harm, before it is decoded here
+        png, label = await asyncio.wrap_future(
+            judging.batcher.call(lambda: looks.heat_png(judging.detector, upload, answer))
+        )
+        return Response(png, media_type="image/png", headers={"X-Heat-Speaks-For": label})
+
+    @app.post("/v1/report", openapi_extra=FILES_BODY, response_class=HTMLResponse, summary="A report, as HTML")
+    async def report(request: Request) -> HTMLResponse:
+        """What `ganfingerprint report` writes, of the files of this request."""
+        uploads = await read_uploads(request, most=request.app.state.settings.max_files)
+        judging = _judging(request)
+        safe = await judging.judge(uploads)  # as above
+        page = await asyncio.wrap_future(judging.batcher.call(lambda: looks.report(judging.detector, uploads, safe)))
+        return HTMLResponse(page)
+
+
+def _add_state(app: FastAPI, detector: Detector) -> None:
+    card = detector.card
+
+    @app.get("/v1/detector", summary="What judges here")
+    async def identity() -> JSONResponse:
+        """Its identity, calibration and measured figures."""
+        return JSONResponse(
+            {
+                "schema_version": answers.SCHEMA_VERSION,
+                "id": detector.detector_id,
+                "name": card.name,
+                "engine": detector.engine.name,
+                "precision": detector.engine.precision,
+                "window": dict(card.window),
+                "calibration": detector.calibration.to_mapping(),
+                "figures": dict(card.figures),
+                "licence": card.licence,
+            }
+        )
+
+    @app.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok", "version": ganfingerprint.__version__})
+
+    @app.get("/readyz", summary="Whether it takes pictures")
+    async def readyz(request: Request) -> JSONResponse:
+        if not _judging(request).batcher.is_alive:
+            raise ServiceError(503, "stopping", "the service is ending")
+        return JSONResponse({"status": "ready", "detector_id": detector.detector_id})
+
+    @app.get("/metrics", response_class=Response, summary="Counters, as Prometheus reads them")
+    async def metrics(request: Request) -> Response:
+        return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(resources.files("ganfingerprint.service").joinpath("page/docs.html").read_text("utf-8"))
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(ServiceError)
+    async def service_error(request: Request, problem: ServiceError) -> JSONResponse:
+        return error_response(request, problem.status, problem.code, problem.message)
+
+    @app.exception_handler(GanFingerprintError)
+    async def own_error(request: Request, problem: GanFingerprintError) -> JSONResponse:
+        status = 503 if isinstance(problem, BusyError | StoppedError) else 500
+        return error_response(request, status, problem.code, str(problem))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(request: Request, problem: RequestValidationError) -> JSONResponse:
+        return error_response(request, 422, "usage", "; ".join(str(entry["msg"]) for entry in problem.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, problem: HTTPException) -> JSONResponse:
+        code = {404: "no_such_path", 405: "no_such_method"}.get(problem.status_code, "usage")
+        return error_response(request, problem.status_code, code, str(problem.detail))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, problem: Exception) -> JSONResponse:
+        return error_response(request, 500, "internal", "something went wrong here; it was not your picture's fault")
+
+
+__all__ = ["Judging", "create_app", "fastapi"]

@@ -1,0 +1,132 @@
+"""What is checked before a request is looked at: its key, its size while it comes, and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+import uuid
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ganfingerprint.service.metrics import Metrics
+from ganfingerprint.service.settings import ServiceSettings
+
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no key
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; img-src data: blob: 'self'; style-src 'self' 'unsafe-inline'; "
+     b"script-src 'self' 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+     b"frame-ancestors 'none'"),
+)  # fmt: skip
+_log = logging.getLogger("ganfingerprint.service")
+
+
+class _TooLargeError(Exception):
+    """More bytes have come than are allowed."""
+
+
+class _TooSlowError(Exception):
+    """The body does not come."""
+
+
+class Gate:
+    """An ASGI middleware around the whole service."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it; what is written to the log holds nothing of its content."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, request_id, status = time.perf_counter(), uuid.uuid4().hex[:16], 500
+        scope.setdefault("state", {})["request_id"] = request_id
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                begun, status = True, message["status"]
+                own = [(b"x-request-id", request_id.encode()), *_HEADERS]
+                message["headers"] = [*message.get("headers", []), *own]
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is None:
+                await self.app(scope, self._counted(receive), answer)
+            else:
+                await _refuse(answer, request_id, *refusal)
+        except _TooLargeError:
+            if not begun:
+                await _refuse(answer, request_id, *self._too_large())
+        except _TooSlowError:
+            if not begun:
+                said = f"the body came too slowly: nothing for {self.settings.body_wait_s:g} seconds"
+                await _refuse(answer, request_id, 408, "too_slow", said)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.observe(route, status, seconds)
+            _log.info(
+                json.dumps({"request_id": request_id, "route": route, "status": status, "ms": round(1000 * seconds, 1)})
+            )
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """Why a request is not even read, as far as its head tells."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        keys = self.settings.api_keys
+        if keys and scope["path"] not in OPEN_PATHS and not _is_known(_key_in(headers), keys):
+            return 401, "unauthorized", "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY"
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.settings.max_body:
+            return self._too_large()
+        return None
+
+    def _too_large(self) -> tuple[int, str, str]:
+        return 413, "too_large", f"a request may have at most {self.settings.max_body:,} bytes"
+
+    def _counted(self, receive: Receive) -> Receive:
+        """The body as it comes; one that is too large is given up, whatever its head said."""
+        seen, complete = 0, False  # once it is whole, only a client that goes away is waited for
+
+        async def counted() -> Message:
+            nonlocal seen, complete
+            try:
+                message = await asyncio.wait_for(receive(), None if complete else self.settings.body_wait_s)
+            except TimeoutError:
+                raise _TooSlowError from None
+            complete = complete or not message.get("more_body", False)
+            seen += len(message.get("body", b""))
+            if seen > self.settings.max_body:
+                raise _TooLargeError
+            return message
+
+        return counted
+
+
+def _key_in(headers: dict[bytes, bytes]) -> bytes:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+
+
+def _is_known(key: bytes, keys: frozenset[str]) -> bool:
+    """Compared with all, in the same time whichever it is."""
+    return sum(hmac.compare_digest(key, known.encode()) for known in keys) > 0
+
+
+async def _refuse(send: Any, request_id: str, status: int, code: str, message: str) -> None:
+    body = json.dumps({"error": {"code": code, "message": message, "request_id": request_id}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

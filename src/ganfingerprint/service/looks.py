@@ -1,0 +1,41 @@
+"""What the engine's thread makes beside verdicts: heat maps and reports."""
+
+from __future__ import annotations
+
+from ganfingerprint.decode import decode
+from ganfingerprint.detector import Detector
+from ganfingerprint.errors import UsageError
+from ganfingerprint.examine import Examination, examine, failed
+from ganfingerprint.explain.heat_map import generate_gradcam
+from ganfingerprint.report.content import report_content
+from ganfingerprint.report.page import report_page
+from ganfingerprint.report.pictures import heat_image
+from ganfingerprint.service.answers import ServiceError
+from ganfingerprint.service.uploads import Upload
+from ganfingerprint.types import Answer, Failure, Prediction
+
+
+def heat_png(detector: Detector, upload: Upload, answer: Prediction) -> tuple[bytes, str]:
+    """The picture under its heat as PNG, and the class that the heat speaks for.
+
+    Raises:
+        ServiceError: the engine has no heat maps.
+    """
+    image = decode(upload.data, name=upload.name)
+    try:
+        found = generate_gradcam(detector, image, prediction=answer)
+    except UsageError as problem:
+        raise ServiceError(501, "no_heat", str(problem)) from problem
+    return heat_image(image, found), found.label.value
+
+
+def report(detector: Detector, uploads: list[Upload], answers: list[Answer]) -> str:
+    """The page of a report; what could not be judged before is in it with its reason, and not decoded again."""
+    found = (_examined(detector, upload, answer) for upload, answer in zip(uploads, answers, strict=True))
+    return report_page(report_content(found, detector, command="POST /v1/report"))
+
+
+def _examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:
+    if isinstance(answer, Failure):
+        return failed(answer, upload.data)
+    return examine(detector, upload.data, name=upload.name)

@@ -1,0 +1,201 @@
+"""The service as its clients meet it: answers, one shape of errors, limits, and nothing that brings it down."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from PIL import Image as PilImage
+
+pytest.importorskip("fastapi")
+
+from starlette.testclient import TestClient
+
+from ganfingerprint.detector import Detector
+from ganfingerprint.service.app import create_app
+from ganfingerprint.service.limits import Gate
+from ganfingerprint.service.metrics import Metrics
+from ganfingerprint.service.settings import ServiceSettings
+
+SETTINGS = ServiceSettings(max_body=300_000, max_files=3, workers=1, max_waiting=4, body_wait_s=0.2)
+
+
+def png(shade: int, size: tuple[int, int] = (120, 100)) -> bytes:
+    stream = io.BytesIO()
+    PilImage.new("RGB", size, (shade,) * 3).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def client(bright_detector: Detector) -> Iterator[TestClient]:
+    with TestClient(create_app(bright_detector, SETTINGS), raise_server_exceptions=False) as made:
+        yield made
+
+
+def sent(*pictures: tuple[str, bytes], field: str = "files") -> list[tuple[str, tuple[str, bytes]]]:
+    return [(field, picture) for picture in pictures]
+
+
+def error_of(reply: Any) -> dict[str, str]:
+    assert set(reply.json()) == {"error"}
+    error: dict[str, str] = reply.json()["error"]
+    assert set(error) == {"code", "message", "request_id"}
+    assert error["request_id"] == reply.headers["x-request-id"]
+    return error
+
+
+def test_pictures_are_answered_in_their_order_bad_ones_too(client: TestClient, bright_detector: Detector) -> None:
+    reply = client.post("/v1/predict", files=sent(("a.png", png(250)), ("b.jpg", b"nothing"), ("c.png", png(10))))
+    assert reply.status_code == 200
+    first, broken, last = reply.json()["answers"]
+    assert (first["name"], first["verdict"], first["error"]) == ("a.png", "fake", None)
+    assert first["score"] == bright_detector.predict(png(250)).logit
+    assert (broken["name"], broken["error"]["code"]) == ("b.jpg", "unreadable_image")
+    assert last["verdict"] == "real"
+    assert len(first["windows"]) == 1
+    assert first["detector_id"] == bright_detector.detector_id
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "code"),
+    [
+        (sent(("a.jpg", b"nothing")), 422, "unreadable_image"),
+        (sent(("a.svg", b"<svg xmlns='x'></svg>")), 422, "unreadable_image"),
+        (sent(("a.png", png(9, (20, 20)))), 422, "too_small"),
+        (sent(("a.png", b"")), 422, "unreadable_image"),
+        (sent(*[(f"{n}.png", png(9)) for n in range(4)]), 413, "too_many_files"),
+        (sent(("a.png", b"x" * 400_000)), 413, "too_large"),
+    ],
+)
+def test_each_mistake_has_its_status_and_code(client: TestClient, files: Any, status: int, code: str) -> None:
+    reply = client.post("/v1/predict", files=files)
+    assert (reply.status_code, error_of(reply)["code"]) == (status, code)
+
+
+def test_requests_that_are_no_forms_are_refused(client: TestClient) -> None:
+    for content, kind in ((png(9), "image/png"), (b"{}", "application/json"), (b"", "")):
+        reply = client.post("/v1/predict", content=content, headers={"content-type": kind})
+        assert (reply.status_code, error_of(reply)["code"]) == (415, "not_a_form")
+    reply = client.post(
+        "/v1/predict", content=b"--x\r\nrubbish", headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert (reply.status_code, error_of(reply)["code"]) in {(400, "bad_form"), (422, "no_file")}
+    reply = client.post("/v1/predict", files={"files": (None, b"text")})
+    assert (reply.status_code, error_of(reply)["code"]) == (422, "no_file")
+    assert error_of(client.get("/v1/predict"))["code"] == "no_such_method"
+    assert error_of(client.get("/nowhere"))["code"] == "no_such_path"
+
+
+def test_a_form_of_thousands_of_parts_is_refused(client: TestClient) -> None:
+    many = [("x", (None, b"1")) for _ in range(2000)]
+    reply = client.post("/v1/predict", files=many)
+    assert reply.status_code in (400, 413)
+    assert error_of(reply)
+
+
+def test_a_name_is_repeated_without_its_folders_and_without_tricks(client: TestClient) -> None:
+    reply = client.post("/v1/predict", files=sent(("../../etc/\x1bpasswd.png", png(9)), ("x" * 900, png(9))))
+    first, second = (answer["name"] for answer in reply.json()["answers"])
+    assert first == "passwd.png" or "/" not in first
+    assert first.isprintable()
+    assert len(second) == 200
+
+
+def test_a_fingerprint_is_the_networks_numbers(client: TestClient, bright_detector: Detector) -> None:
+    reply = client.post("/v1/fingerprint", files=sent(("a.png", png(51)), field="file"))
+    assert reply.status_code == 200
+    numbers = reply.json()["fingerprint"]
+    assert len(numbers) == 512
+    assert numbers[:3] == pytest.approx([0.2, 0.2, 0.2], abs=1e-6)
+
+
+def test_an_engine_without_heat_maps_says_so(client: TestClient) -> None:
+    reply = client.post("/v1/explain", files=sent(("a.png", png(9)), field="file"))
+    assert (reply.status_code, error_of(reply)["code"]) == (501, "no_heat")
+
+
+def test_a_report_is_a_page_with_the_bad_files_in_it(client: TestClient) -> None:
+    reply = client.post("/v1/report", files=sent(("a.png", png(250)), ("<b>.jpg", b"nothing")))
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "looks generated" in reply.text
+    assert "unreadable_image" in reply.text
+    assert "<b>.jpg" not in reply.text
+
+
+def test_the_state_is_told(client: TestClient, bright_detector: Detector) -> None:
+    assert client.get("/healthz").json()["status"] == "ok"
+    assert client.get("/readyz").json()["detector_id"] == bright_detector.detector_id
+    assert client.get("/v1/detector").json()["id"] == bright_detector.detector_id
+    client.post("/v1/predict", files=sent(("a.png", png(250))))
+    text = client.get("/metrics").text
+    assert re.search(r'ganfingerprint_requests_total\{route="/v1/predict",status="200"\} \d', text)
+    assert re.search(r'ganfingerprint_pictures_total\{answer="fake"\} \d', text)
+    assert "ganfingerprint_pictures_waiting 0.0" in text
+
+
+def test_the_description_names_every_path_and_every_status(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report", "/v1/detector", "/healthz"} <= set(paths)
+    assert {"413", "415", "422", "503"} <= set(paths["/v1/predict"]["post"]["responses"])
+    docs = client.get("/docs")
+    assert docs.status_code == 200
+    assert not re.search(r"https?://", docs.text)
+
+
+def test_every_answer_carries_the_headers_of_a_careful_host(client: TestClient) -> None:
+    for reply in (client.get("/healthz"), client.get("/nowhere"), client.post("/v1/predict", content=b"x" * 400_000)):
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+        assert "access-control-allow-origin" not in reply.headers
+
+
+def test_keys_are_asked_for_where_there_are_some(bright_detector: Detector) -> None:
+    settings = ServiceSettings(workers=1, api_keys=frozenset({"secret", "other"}))
+    with TestClient(create_app(bright_detector, settings)) as client:
+        assert client.get("/healthz").status_code == 200
+        for headers in ({}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer "}, {"Authorization": "Basic secret"}):
+            reply = client.post("/v1/predict", files=sent(("a.png", png(9))), headers=headers)
+            assert (reply.status_code, error_of(reply)["code"]) == (401, "unauthorized")
+        assert client.get("/v1/detector", headers={"X-API-Key": "other"}).status_code == 200
+        assert client.get("/v1/detector", headers={"authorization": "bearer secret"}).status_code == 200
+
+
+def run_gate(messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]], app: Callable[..., Any]) -> int:
+    """The status of a request whose body comes as these messages; an empty one never comes."""
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        if not messages or not messages[0]:
+            await asyncio.sleep(60)
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {"type": "http", "path": "/v1/predict", "headers": headers}
+    asyncio.run(Gate(app, SETTINGS, Metrics())(scope, receive, send))  # type: ignore[arg-type]
+    (status,) = statuses
+    return status
+
+
+async def reader(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+def body(size: int, more: bool) -> dict[str, Any]:
+    return {"type": "http.request", "body": b"x" * size, "more_body": more}
+
+
+def test_a_body_that_lies_about_its_length_or_does_not_come_is_given_up() -> None:
+    assert run_gate([body(1000, True), body(1000, False)], [], reader) == 200
+    assert run_gate([body(200_000, True), body(200_000, True)], [(b"content-length", b"10")], reader) == 413
+    assert run_gate([body(10, True), {}], [], reader) == 408
+    assert run_gate([], [(b"content-length", b"999999999")], reader) == 413
