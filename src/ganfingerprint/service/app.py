@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
@@ -27,7 +27,7 @@ from ganfingerprint.service import answers, looks
 from ganfingerprint.service.answers import ServiceError, answer_content, error_response, failed
 from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
 from ganfingerprint.service.decoding import DecodingPool
-from ganfingerprint.service.limits import Gate
+from ganfingerprint.service.limits import PAGES, Gate
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, Upload, read_uploads
@@ -118,6 +118,7 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None) -> A
     _add_judging(app)
     _add_looks(app)
     _add_state(app, detector)
+    _add_pages(app)
     return Gate(app, settings, metrics)
 
 
@@ -212,9 +213,19 @@ def _add_state(app: FastAPI, detector: Detector) -> None:
     async def metrics(request: Request) -> Response:
         return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(resources.files("ganfingerprint.service").joinpath("page/docs.html").read_text("utf-8"))
+
+def _add_pages(app: FastAPI) -> None:
+    """The page for people, its two files, and the description for programs; nothing comes from another host."""
+    for path, (file, kind) in PAGES.items():
+        content = resources.files("ganfingerprint.service").joinpath("page", file).read_bytes()
+        app.add_api_route(path, _page(content, kind), include_in_schema=False)
+
+
+def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
+    async def page() -> Response:
+        return Response(content, media_type=kind)
+
+    return page
 
 
 def _handle_errors(app: FastAPI) -> None:

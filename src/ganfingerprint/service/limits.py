@@ -15,7 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no key
+PAGES = {
+    "/": ("index.html", "text/html"),
+    "/page/style.css": ("style.css", "text/css"),
+    "/page/page.js": ("page.js", "text/javascript"),
+    "/docs": ("docs.html", "text/html"),
+}  # path → file of `page/`, and what it is
+OPEN_PATHS = frozenset({*PAGES, "/healthz", "/readyz", "/openapi.json"})  # need no key
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

@@ -199,3 +199,19 @@ def test_a_body_that_lies_about_its_length_or_does_not_come_is_given_up() -> Non
     assert run_gate([body(200_000, True), body(200_000, True)], [(b"content-length", b"10")], reader) == 413
     assert run_gate([body(10, True), {}], [], reader) == 408
     assert run_gate([], [(b"content-length", b"999999999")], reader) == 413
+
+
+def test_the_page_is_whole_and_asks_no_other_host(client: TestClient) -> None:
+    page, script, style = (client.get(path) for path in ("/", "/page/page.js", "/page/style.css"))
+    kinds = [reply.headers["content-type"].partition(";")[0] for reply in (page, script, style)]
+    assert kinds == ["text/html", "text/javascript", "text/css"]
+    for reply in (page, script, style):
+        assert not re.search(r"https?://|//cdn|@import", reply.text)
+    asked = set(re.findall(r"\$\(\"([\w-]+)\"\)", script.text))
+    there = set(re.findall(r'id="([\w-]+)"', page.text))
+    assert len(asked) > 15
+    assert asked <= there
+    for control in re.findall(r"<input[^>]*>", page.text):  # each has words of its own for who cannot see it
+        name = re.search(r'id="([\w-]+)"', control)
+        assert name is not None
+        assert f'for="{name[1]}"' in page.text or re.search(rf"<label[^>]*>[^<]+{re.escape(control)}", page.text)
