@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -175,8 +176,11 @@ def _add_looks(app: FastAPI) -> None:
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
         judging = _judging(request)
         safe = await judging.judge(uploads)  # as above
-        page = await asyncio.wrap_future(judging.batcher.call(lambda: looks.report(judging.detector, uploads, safe)))
-        return HTMLResponse(page)
+        found = []
+        for upload, answer in zip(uploads, safe, strict=True):  # one by one: others have their turn between them
+            look = functools.partial(looks.examined, judging.detector, upload, answer)
+            found.append(await asyncio.wrap_future(judging.batcher.call(look)))
+        return HTMLResponse(await run_in_threadpool(looks.report, judging.detector, found))
 
 
 def _add_state(app: FastAPI, detector: Detector) -> None:

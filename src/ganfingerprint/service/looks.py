@@ -29,13 +29,13 @@ def heat_png(detector: Detector, upload: Upload, answer: Prediction) -> tuple[by
     return heat_image(image, found), found.label.value
 
 
-def report(detector: Detector, uploads: list[Upload], answers: list[Answer]) -> str:
-    """The page of a report; what could not be judged before is in it with its reason, and not decoded again."""
-    found = (_examined(detector, upload, answer) for upload, answer in zip(uploads, answers, strict=True))
+def report(detector: Detector, found: list[Examination]) -> str:
+    """The page of a report of these examinations."""
     return report_page(report_content(found, detector, command="POST /v1/report"))
 
 
-def _examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:
+def examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:
+    """All that a report says of one picture; one that could not be judged before is not decoded again."""
     if isinstance(answer, Failure):
         return failed(answer, upload.data)
     return examine(detector, upload.data, name=upload.name)
