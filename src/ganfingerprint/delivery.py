@@ -70,9 +70,9 @@ TIERS: Mapping[str, Delivery] = {
 """For crops, whose pictures' sizes are not known: in proportion to those of `WHOLE_TIERS`."""
 
 WHOLE_TIERS: Mapping[str, Delivery] = {
-    "web": Delivery(longest=768, codec="JPEG", quality=60),
-    "hard": Delivery(longest=512, codec="JPEG", quality=40),
-    "social": Delivery(longest=1080, codec="JPEG", quality=75),
+    "web-768": Delivery(longest=768, codec="JPEG", quality=60),
+    "hard-512": Delivery(longest=512, codec="JPEG", quality=40),
+    "social-1080": Delivery(longest=1080, codec="JPEG", quality=75),
 }
 """For pictures in full size."""
 

@@ -36,7 +36,8 @@ _SOURCE_TYPE = re.compile(rb"digitalsourcetype/([A-Za-z]{3,60})")
 _GENERATED_TYPES = frozenset(
     {"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "compositeSynthetic"}
 )
-_XMP = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
+_PACKET_START, _PACKET_END = b"<x:xmpmeta", b"</x:xmpmeta>"
+_MOST_PACKETS, _LONGEST_PACKET = 4, 2**20
 
 # Quantisation of luma and chroma at quality 50 in the library of the Independent JPEG Group, row by row.
 _LUMA = (
@@ -72,7 +73,7 @@ def read_metadata(data: bytes) -> Metadata:
     """
     with open_header(data) as picture:
         exif, texts = _exif(picture), _texts(picture)
-    kinds = [kind.decode("ascii") for part in _XMP.findall(data) for kind in _SOURCE_TYPE.findall(part)]
+    kinds = [kind.decode("ascii") for part in _packets(data) for kind in _SOURCE_TYPE.findall(part)]
     marks = [Mark(place=f"EXIF {name}", text=text) for name, text in exif.items() if _GENERATORS.search(text)]
     marks += [Mark(place=f"text {name}", text=text) for name, text in texts.items() if _is_mark(name, text)]
     marks += [Mark(place="XMP DigitalSourceType", text=kind) for kind in kinds if kind in _GENERATED_TYPES]
@@ -82,6 +83,18 @@ def read_metadata(data: bytes) -> Metadata:
         source_type=kinds[0] if kinds else "",
         has_manifest=b"jumb" in data and b"c2pa" in data,
     )
+
+
+def _packets(data: bytes) -> Iterator[bytes]:
+    """The first XMP packets of a file; each byte is looked at once, whatever the file is full of."""
+    at = 0
+    for _ in range(_MOST_PACKETS):
+        start = data.find(_PACKET_START, at)
+        end = data.find(_PACKET_END, start) if start >= 0 else -1
+        if end < 0:
+            return
+        yield data[start : min(end, start + _LONGEST_PACKET)]
+        at = end
 
 
 def estimate_jpeg_quality(encoding: Encoding) -> int | None:
@@ -124,9 +137,10 @@ def _is_mark(name: str, text: str) -> bool:
 def _text(value: object) -> str:
     """A value as one line of printable text."""
     if isinstance(value, bytes):
+        value = value[: 8 * MOST_TEXT]  # before anything is done to all of it
         body = value[8:] if value[:8] in _CHARACTER_CODES else value
         value = body.decode("utf-16-be" if value[:8] == b"UNICODE\0" and b"\0" in body else "utf-8", "replace")
-    line = " ".join("".join(_printable(str(value))).split())
+    line = " ".join("".join(_printable(str(value)[: 4 * MOST_TEXT])).split())
     return line if len(line) <= MOST_TEXT else line[: MOST_TEXT - 1] + "…"
 
 

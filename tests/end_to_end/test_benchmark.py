@@ -68,7 +68,8 @@ def test_tiers_are_for_crops_or_for_whole_pictures(
          "--output-dir", str(tmp_path / "out"), "--samples", "5"]
     )  # fmt: skip
     assert code == 0
-    assert deliveries(tmp_path / "out") == ["as it is", "web", "hard", "social"]
+    names = ["web-768", "hard-512", "social-1080"] if whole else ["web", "hard", "social"]
+    assert deliveries(tmp_path / "out") == ["as it is", *names]
     assert seen["60"] == {size}
 
 

@@ -34,7 +34,7 @@ def test_the_tiers_are_those_of_the_field() -> None:
         "web": (0.75, 0, "JPEG", 60), "hard": (0.5, 0, "JPEG", 40), "social": (0.85, 0, "JPEG", 75)
     }  # fmt: skip
     assert whole == {
-        "web": (1.0, 768, "JPEG", 60), "hard": (1.0, 512, "JPEG", 40), "social": (1.0, 1080, "JPEG", 75)
+        "web-768": (1.0, 768, "JPEG", 60), "hard-512": (1.0, 512, "JPEG", 40), "social-1080": (1.0, 1080, "JPEG", 75)
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ganfingerprint.cli.evaluate import (
     measured,
     print_evaluation,
     print_table,
+    some_failed,
     tier_deliveries,
 )
 from ganfingerprint.cli.exit_codes import ExitCode
@@ -74,7 +75,7 @@ def robustness(
         manifest=manifest, layout=layout,
     )  # fmt: skip
     print_evaluation(found, output_dir, open_console())
-    return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
+    return ExitCode.SOME_FAILED if some_failed(found) else ExitCode.DONE
 
 
 @benchmark.command("leave-one-out")

@@ -91,7 +91,7 @@ def evaluate(
     if card is not None and detector is not None:
         _record(found, card, detector)
     print_evaluation(found, output_dir, open_console())
-    return ExitCode.SOME_FAILED if found.measurement.failures else ExitCode.DONE
+    return ExitCode.SOME_FAILED if some_failed(found) else ExitCode.DONE
 
 
 def measured(
@@ -115,6 +115,11 @@ def measured(
             advance=show,
             **settings,
         )
+
+
+def some_failed(found: Evaluation) -> bool:
+    """Whether a picture could not be judged, as it is or after a delivery."""
+    return bool(found.measurement.failures) or any(row.failed for row in found.deliveries)
 
 
 def tier_deliveries(whole_pictures: bool) -> Mapping[str, Delivery]:

@@ -164,7 +164,7 @@ def _table(first: str, rows: Mapping[str, Mapping[str, Any]], names: Sequence[st
 
 
 def _shown(name: str, entry: Mapping[str, Any] | None) -> str:
-    if not entry:
+    if not entry or "value" not in entry:
         return "-"
     share = name.endswith("_shipped") or name.startswith("tpr")
     numbers = [entry[key] for key in ("value", "low", "high") if key in entry]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from ganfingerprint.errors import MissingExtraError, UsageError
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 MOST_HEADERS = 32 * 2**10  # bytes of a request's head
+MOST_CONNECTIONS = 512
 FINISH_S = 30  # in which requests under way are finished when the service ends
 
 
@@ -49,12 +51,15 @@ def serve(
     judge = load_judge(detector, engine=engine, device=device, precision=precision)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings = ServiceSettings(api_keys=keys, max_body=size, workers=workers)
-    print(f"Listening on http://{host}:{port}, API at /docs; Ctrl-C ends it", file=sys.stderr)
-    uvicorn.run(
-        create_app(judge, settings), host=host, port=port, log_level="warning", access_log=False, server_header=False,
+    config = uvicorn.Config(
+        create_app(judge, settings), log_level="warning", access_log=False, server_header=False, http="h11", ws="none",
         h11_max_incomplete_event_size=MOST_HEADERS, timeout_graceful_shutdown=FINISH_S, timeout_keep_alive=15,
-        backlog=256, http="h11", ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
+    with socket.create_server((host, port), backlog=256) as listening:
+        at = listening.getsockname()[1]
+        print(f"Listening on http://{host}:{at}, page at /, API at /docs; Ctrl-C ends it", file=sys.stderr)
+        uvicorn.Server(config).run(sockets=[listening])
     return ExitCode.DONE
 
 

@@ -83,22 +83,27 @@ def bootstrap_mean(
     seed: int,
     level: float = 0.95,
 ) -> Interval:
-    """The mean of a function over parts (is_fake, scores, groups), each resampled by itself, as if none shared a group.
+    """The mean of a function over parts (is_fake, scores, groups).
 
-    A part of few groups is not left out, as the mean would then be of something else: its own spread is understated,
-    down to none for one group, and the interval with it.
+    Groups are drawn once for all parts in each resample: what stands in several parts, such as the photographs that
+    every generator is set against, moves them together. A part of few groups is not left out, as the mean would then
+    be of something else: its own spread is understated, down to none for one group, and the interval with it.
 
     Raises:
         ValueError: no part, or lengths of a part differ.
     """
     if not parts:
         raise ValueError("a mean needs at least one part")
-    generator, points, drawn_values = np.random.default_rng(seed), [], []
-    for y_true, scores, groups in parts:
-        fake, values, group_of = _checked(y_true, scores, groups)
-        points.append(function(fake, values))
-        drawn_values.append(_resampled(function, fake, values, group_of, _draw(fake, group_of, samples, generator)))
-    return _percentiles(float(np.mean(points)), np.mean(drawn_values, axis=0), (1.0 - level) / 2)
+    checked = [_checked(*part)[:2] for part in parts]
+    labels = [np.asarray(groups) for _, _, groups in parts]
+    numbered = np.unique(np.concatenate(labels), return_inverse=True)[1].reshape(-1)
+    group_of = np.split(numbered, np.cumsum([len(part) for part in labels])[:-1])
+    drawn = _draw(np.concatenate([fake for fake, _ in checked]), numbered, samples, np.random.default_rng(seed))
+    points = [function(fake, values) for fake, values in checked]
+    resampled = [
+        _resampled(function, fake, values, own, drawn) for (fake, values), own in zip(checked, group_of, strict=True)
+    ]
+    return _percentiles(float(np.mean(points)), np.mean(resampled, axis=0), (1.0 - level) / 2)
 
 
 def bootstrap_difference(

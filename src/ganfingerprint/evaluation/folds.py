@@ -39,7 +39,7 @@ class Fold:
         Raises:
             DataError: a class is missing.
         """
-        learnt = [s for s in catalog.samples if s.split in _LEARNT and s.family != PROXY_FAMILY]
+        learnt = _own(catalog)
         fakes = [s for s in learnt if s.is_fake and is_named(s, self.generators)]
         photographs = [
             s
@@ -87,7 +87,7 @@ def folds_by(catalog: Catalog, by: str) -> tuple[Fold, ...]:
     """
     if by not in BY:
         raise UsageError(f"folds can be made by {' or '.join(BY)}, not by '{by}'")
-    learnt = [s for s in catalog.samples if s.split in _LEARNT and s.family != PROXY_FAMILY]
+    learnt = _own(catalog)
     members: dict[str, set[str]] = {}
     for sample in learnt:
         if sample.is_fake:
@@ -103,6 +103,15 @@ def folds_by(catalog: Catalog, by: str) -> tuple[Fold, ...]:
         Fold(name=name, generators=_exact(generators), photographs=_exact(photographs))
         for (name, generators), photographs in zip(sorted(members.items()), sources, strict=True)
     )
+
+
+def _own(catalog: Catalog) -> list[Sample]:
+    """What is learnt from, without aligned fakes; copies of photographs elsewhere (pairs) do not count twice."""
+    return [
+        sample
+        for sample in catalog.samples
+        if sample.split in _LEARNT and sample.family != PROXY_FAMILY and sample.path.is_relative_to(catalog.root)
+    ]
 
 
 def _dealt(sources: Sequence[str], hands: int) -> list[set[str]]:

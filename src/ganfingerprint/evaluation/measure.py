@@ -297,8 +297,9 @@ def delivery_figures(rows: Sequence[DeliveryFigures], split: str) -> dict[str, d
     named: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row.auc_lost is not None:
-            lost = {"auc_lost": _known(row.auc_lost, row.figures.n_real + row.figures.n_fake)}
-            named[f"{split} after {row.name}"] = {**lost, **_card_entries(row.figures)}
+            lost = _known(row.auc_lost, row.figures.n_real + row.figures.n_fake)
+            entries = {"auc_lost": lost} if "value" in lost else {}
+            named[f"{split} after {row.name}"] = {**entries, **_card_entries(row.figures)}
     return named
 
 

@@ -20,12 +20,19 @@ from ganfingerprint.report import pictures, wording
 from ganfingerprint.types import Failure, Prediction, Verdict
 
 SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 1
+HERE = "each with its SHA-256, size and time of reading above; none was changed, none left this machine"
 _LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime")
 _HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
 
 
 def report_content(
-    examinations: Iterable[Examination], detector: Detector, *, case: str = "", examiner: str = "", command: str = ""
+    examinations: Iterable[Examination],
+    detector: Detector,
+    *,
+    case: str = "",
+    examiner: str = "",
+    command: str = "",
+    custody: str = HERE,
 ) -> dict[str, Any]:
     """The report of these examinations: JSON-ready, pictures included as data.
 
@@ -35,15 +42,17 @@ def report_content(
         case: an identifier of the reader's.
         examiner: who answers for it.
         command: what to call to get the same again.
+        custody: a sentence on what became of the files.
     """
     found = [picture_content(examination, detector) for examination in examinations]
     content = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "case": case,
-        "examiner": examiner,
-        "command": command,
+        "case": _text(case),
+        "examiner": _text(examiner),
+        "command": _text(command),
+        "custody": custody,
         "software": _software(),
         "detector": _detector(detector),
         "propositions": list(wording.PROPOSITIONS),
@@ -58,7 +67,7 @@ def report_content(
 def picture_content(examination: Examination, detector: Detector) -> dict[str, Any]:
     """What a report says of one file."""
     known: dict[str, Any] = {
-        "source": examination.source,
+        "source": _text(examination.source),
         "received": examination.received,
         "sha256": examination.sha256,
         "size_bytes": examination.size_bytes,
@@ -94,7 +103,7 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "stability": _stability(examination),
         "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
-        "limits": wording.limits(image, answer, quality),
+        "limits": wording.limits(image, answer, quality, side=detector.window.size),
         "images": {
             "picture": pictures.shown(image.pixels),
             "thumbnail": pictures.shown(image.pixels, longest=96),
@@ -119,6 +128,11 @@ def _stability(examination: Examination) -> dict[str, Any] | None:
         for name, answer in stability.after.items()
     ]
     return {"after": after, "agreeing": stability.agreeing, "flips": stability.flips, "first": stability.verdict.value}
+
+
+def _text(name: str) -> str:
+    """A text that any file can hold; of names that are none, the bytes that are no text are written out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _counts(found: list[dict[str, Any]]) -> dict[str, int]:

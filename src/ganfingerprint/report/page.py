@@ -42,11 +42,11 @@ def report_page(content: Mapping[str, Any]) -> str:
 
 def write_report(content: Mapping[str, Any], out: Path) -> Path:
     """Write the page, and its content as JSON beside it; returns the JSON's place."""
-    beside_it = out.with_suffix(".json")
+    beside_it, page = out.with_suffix(".json"), report_page(content)
     with replacing(beside_it) as beside:
         beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     with replacing(out) as beside:
-        beside.write_text(report_page(content), encoding="utf-8")
+        beside.write_text(page, encoding="utf-8")
     return beside_it
 
 

@@ -12,7 +12,7 @@ from ganfingerprint.explain.heat_map import HeatMap
 from ganfingerprint.explain.overlay import blend
 from ganfingerprint.types import Float32Array, Image, UInt8Array
 
-LONGEST = 900  # pixels of the longer side, as shown
+LONGEST, LONGEST_HEAT = 900, 1600  # pixels of the longer side: as shown, and of a heat map by itself
 QUALITY = 82
 
 
@@ -27,14 +27,24 @@ def shown(pixels: UInt8Array, *, longest: int = LONGEST) -> str:
 
 def heat(image: Image, heat_map: HeatMap) -> str:
     """The picture under its heat."""
-    return shown(blend(image.pixels, heat_map.values, heat_map.coverage))
+    return shown(_under_heat(image, heat_map, LONGEST))
 
 
 def heat_image(image: Image, heat_map: HeatMap) -> bytes:
-    """The same in full size, as PNG."""
+    """The same as PNG, at most `LONGEST_HEAT` pixels long."""
     stream = io.BytesIO()
-    PilImage.fromarray(blend(image.pixels, heat_map.values, heat_map.coverage)).save(stream, "PNG")
+    PilImage.fromarray(_under_heat(image, heat_map, LONGEST_HEAT)).save(stream, "PNG")
     return stream.getvalue()
+
+
+def _under_heat(image: Image, heat_map: HeatMap, longest: int) -> UInt8Array:
+    """Reduced before it is blended, which takes many times the memory of the picture itself."""
+    factor = min(1.0, longest / max(image.width, image.height))
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    pixels = np.asarray(PilImage.fromarray(image.pixels).resize(size, PilImage.Resampling.BOX))
+    values = np.asarray(PilImage.fromarray(heat_map.values).resize(size, PilImage.Resampling.BILINEAR))
+    covered = np.asarray(PilImage.fromarray(heat_map.coverage).resize(size, PilImage.Resampling.NEAREST))
+    return blend(pixels, values, covered)
 
 
 def spectrum(values: Float32Array) -> str:

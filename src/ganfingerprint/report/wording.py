@@ -27,7 +27,7 @@ PROPOSITIONS = (
 _STEPS = ((10, "weak"), (100, "moderate"), (1000, "moderately strong"), (10_000, "strong"))  # ratio below → word
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 supports neither
 NEAR = 0.5  # of the raw score: validation pictures within it are alike
-SMALL, STRONG_JPEG, MOSTLY_UNSEEN, FLAT = 224, 60, 0.5, 0.5
+STRONG_JPEG, MOSTLY_UNSEEN, FLAT = 60, 0.5, 0.5
 
 
 def evidence(prediction: Prediction, calibration: Calibration) -> dict[str, Any]:
@@ -39,10 +39,9 @@ def evidence(prediction: Prediction, calibration: Calibration) -> dict[str, Any]
         return {"ratio": 1.0, "step": "none", "at_bound": False, "sentence": sentence}
     step = next((word for limit, word in _STEPS if ratio < limit), "very strong")
     first, second = PROPOSITIONS if prediction.log10_lr > 0 else PROPOSITIONS[::-1]
-    least = "at least " if at_bound else "about "
-    sentence = f"The finding is {least}{_number(ratio)} times as likely if {first} than if {second}: {step} support."
+    sentence = f"The finding is about {_number(ratio)} times as likely if {first} than if {second}: {step} support."
     if at_bound:
-        sentence += " More than that, so few calibration pictures cannot support."
+        sentence += " That is the most that the number of calibration pictures can support."
     return {"ratio": ratio, "step": step, "at_bound": at_bound, "sentence": sentence}
 
 
@@ -77,10 +76,13 @@ def threshold(card: Card) -> str:
     return said + (f" Measured on others ({'; '.join(measured)})." if measured else "")
 
 
-def limits(image: Image, prediction: Prediction, quality: int | None) -> list[str]:
-    """What makes this answer worth less than the figures say; the first ones are of this picture alone."""
+def limits(image: Image, prediction: Prediction, quality: int | None, *, side: int) -> list[str]:
+    """What makes this answer worth less than the figures say; the first ones are of this picture alone.
+
+    `side` is that of the detector's windows.
+    """
     found = []
-    if min(image.width, image.height) < SMALL:
+    if min(image.width, image.height) < side:
         found.append(f"The picture is small ({image.width} x {image.height}): it was padded by its mirror image.")
     if quality is not None and quality < STRONG_JPEG:
         found.append(f"It is strongly compressed (JPEG quality about {quality}): traces of a generator may be gone.")

@@ -37,6 +37,11 @@ def failed(failure: Failure) -> ServiceError:
     return ServiceError(STATUS_OF.get(failure.code, 422), failure.code, failure.error)
 
 
+def gone() -> ServiceError:
+    """The end of a request whose client no longer listens; nobody reads it but the log."""
+    return ServiceError(499, "client_gone", "the client has gone")
+
+
 def answer_content(answer: Answer) -> dict[str, Any]:
     """One picture's answer; `error` is null where it was judged, all else where it was not."""
     if isinstance(answer, Failure):

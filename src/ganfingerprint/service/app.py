@@ -7,7 +7,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import ganfingerprint
 from ganfingerprint.detector import Detector
@@ -15,7 +15,6 @@ from ganfingerprint.errors import GanFingerprintError, MissingExtraError
 from ganfingerprint.types import Answer
 
 try:
-    import fastapi
     from fastapi import FastAPI, Request, Response
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, JSONResponse
@@ -25,7 +24,7 @@ except ModuleNotFoundError as absent:
     raise MissingExtraError("fastapi", "serve", "a service") from absent
 
 from ganfingerprint.service import answers, looks
-from ganfingerprint.service.answers import ServiceError, answer_content, error_response, failed
+from ganfingerprint.service.answers import ServiceError, answer_content, error_response, failed, gone
 from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
 from ganfingerprint.service.decoding import DecodingPool
 from ganfingerprint.service.limits import PAGES, Gate
@@ -41,8 +40,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"description": "too many bytes or pixels"},
     415: {"description": "not a form with files"},
     422: {"description": "no picture that can be judged"},
+    500: {"description": "something went wrong here"},
+    501: {"description": "this engine has no heat maps"},
     503: {"description": "too much waits; see Retry-After"},
 }
+
+
+Found = TypeVar("Found")
 
 
 class Judging:
@@ -52,6 +56,7 @@ class Judging:
         self.detector, self.settings = detector, settings
         self.waiting = 0  # pictures that somebody waits for
         self.pool = DecodingPool(detector.window, workers=settings.workers, timeout_s=settings.timeout_s)
+        self.decoding = asyncio.Semaphore(settings.workers)  # who waits here can still go away
         self.batcher = Batcher(detector, windows=settings.batch_windows, most=2 * settings.max_waiting)
 
     def close(self) -> None:
@@ -59,34 +64,53 @@ class Judging:
         self.batcher.close()
         self.pool.close()
 
-    async def judge(self, uploads: list[Upload]) -> list[Answer]:
+    async def judge(self, request: Request, uploads: list[Upload]) -> list[Answer]:
         """The answers, in their order.
 
         Raises:
             BusyError: too many pictures wait.
             StoppedError: the service is ending.
+            ServiceError: the client has gone.
         """
-        if self.waiting + len(uploads) > self.settings.max_waiting:
-            raise BusyError("too many pictures wait already")
-        self.waiting += len(uploads)
-        try:
-            return list(await asyncio.gather(*(self._one(upload) for upload in uploads)))
-        finally:
-            self.waiting -= len(uploads)
+        async with self._waiting(len(uploads)):
+            tasks = [asyncio.ensure_future(self._one(request, upload)) for upload in uploads]
+            try:
+                return list(await asyncio.gather(*tasks))
+            finally:  # after an error the others are nobody's
+                for task in tasks:
+                    task.cancel()
 
-    async def one(self, upload: Upload) -> Prediction:
+    async def one(self, request: Request, upload: Upload) -> Prediction:
         """The answer for the one picture of a request.
 
         Raises:
             ServiceError: it cannot be judged.
         """
-        (answer,) = await self.judge([upload])
+        (answer,) = await self.judge(request, [upload])
         if isinstance(answer, Failure):
             raise failed(answer)
         return answer
 
-    async def _one(self, upload: Upload) -> Answer:
-        prepared = await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
+    async def look(self, function: Callable[[], Found]) -> Found:
+        """What a function gives that needs the engine's thread; counted as a picture that waits."""
+        async with self._waiting(1):
+            return await asyncio.wrap_future(self.batcher.call(function))
+
+    @asynccontextmanager
+    async def _waiting(self, number: int) -> AsyncIterator[None]:
+        if self.waiting + number > self.settings.max_waiting:
+            raise BusyError("too many pictures wait already")
+        self.waiting += number
+        try:
+            yield
+        finally:
+            self.waiting -= number
+
+    async def _one(self, request: Request, upload: Upload) -> Answer:
+        async with self.decoding:
+            if await request.is_disconnected():
+                raise gone()
+            prepared = await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
         if isinstance(prepared, Failure):
             return prepared
         return await asyncio.wrap_future(self.batcher.judge(prepared))
@@ -128,12 +152,19 @@ def _judging(request: Request) -> Judging:
     return judging
 
 
+def _refuse_large(answer: Answer, settings: ServiceSettings) -> None:
+    """A look decodes in this process, where nothing may take gigabytes."""
+    if isinstance(answer, Prediction) and answer.width * answer.height > settings.max_pixels:
+        said = f"{answer.source}: a heat map or a report is of at most {settings.max_pixels:,} pixels"
+        raise ServiceError(413, "too_large", said)
+
+
 def _add_judging(app: FastAPI) -> None:
     @app.post("/v1/predict", openapi_extra=FILES_BODY, summary="Judge one picture or several")
     async def predict(request: Request) -> JSONResponse:
         """A row for each file, in their order. Of a single file that cannot be judged the error is the answer."""
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
-        found = await _judging(request).judge(uploads)
+        found = await _judging(request).judge(request, uploads)
         for answer in found:
             said = answer.code if isinstance(answer, Failure) else answer.verdict.value
             request.app.state.metrics.verdicts.labels(said).inc()
@@ -146,7 +177,7 @@ def _add_judging(app: FastAPI) -> None:
     async def fingerprint(request: Request) -> JSONResponse:
         """The mean over its windows; comparable within one detector only."""
         (upload,) = await read_uploads(request, most=1)
-        answer = await _judging(request).one(upload)
+        answer = await _judging(request).one(request, upload)
         numbers = [float(number) for number in answer.embedding]
         return JSONResponse(
             {"schema_version": answers.SCHEMA_VERSION, "detector_id": answer.detector_id, "fingerprint": numbers}
@@ -164,10 +195,9 @@ def _add_looks(app: FastAPI) -> None:
         """Where the evidence seems to lie; the header X-Heat-Speaks-For says for which class."""
         (upload,) = await read_uploads(request, most=1)
         judging = _judging(request)
-        answer = await judging.one(upload)  # decoded where it can do no harm, before it is decoded here
-        png, label = await asyncio.wrap_future(
-            judging.batcher.call(lambda: looks.heat_png(judging.detector, upload, answer))
-        )
+        answer = await judging.one(request, upload)  # decoded where it can do no harm, before it is decoded here
+        _refuse_large(answer, judging.settings)
+        png, label = await judging.look(lambda: looks.heat_png(judging.detector, upload, answer))
         return Response(png, media_type="image/png", headers={"X-Heat-Speaks-For": label})
 
     @app.post("/v1/report", openapi_extra=FILES_BODY, response_class=HTMLResponse, summary="A report, as HTML")
@@ -175,11 +205,11 @@ def _add_looks(app: FastAPI) -> None:
         """What `ganfingerprint report` writes, of the files of this request."""
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
         judging = _judging(request)
-        safe = await judging.judge(uploads)  # as above
+        safe = await judging.judge(request, uploads)  # as above
         found = []
         for upload, answer in zip(uploads, safe, strict=True):  # one by one: others have their turn between them
-            look = functools.partial(looks.examined, judging.detector, upload, answer)
-            found.append(await asyncio.wrap_future(judging.batcher.call(look)))
+            _refuse_large(answer, judging.settings)
+            found.append(await judging.look(functools.partial(looks.examined, judging.detector, upload, answer)))
         return HTMLResponse(await run_in_threadpool(looks.report, judging.detector, found))
 
 
@@ -254,6 +284,3 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, problem: Exception) -> JSONResponse:
         return error_response(request, 500, "internal", "something went wrong here; it was not your picture's fault")
-
-
-__all__ = ["Judging", "create_app", "fastapi"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ganfingerprint.service.answers import ServiceError
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 
@@ -19,6 +20,7 @@ PAGES = {
     "/": ("index.html", "text/html"),
     "/page/style.css": ("style.css", "text/css"),
     "/page/page.js": ("page.js", "text/javascript"),
+    "/page/docs.js": ("docs.js", "text/javascript"),
     "/docs": ("docs.html", "text/html"),
 }  # path → file of `page/`, and what it is
 OPEN_PATHS = frozenset({*PAGES, "/healthz", "/readyz", "/openapi.json"})  # need no key
@@ -28,18 +30,9 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; img-src data: blob: 'self'; style-src 'self' 'unsafe-inline'; "
-     b"script-src 'self' 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-     b"frame-ancestors 'none'"),
+     b"script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
 )  # fmt: skip
 _log = logging.getLogger("ganfingerprint.service")
-
-
-class _TooLargeError(Exception):
-    """More bytes have come than are allowed."""
-
-
-class _TooSlowError(Exception):
-    """The body does not come."""
 
 
 class Gate:
@@ -47,6 +40,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
+        self.held = 0  # bytes of all bodies that are here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it; what is written to the log holds nothing of its content."""
@@ -55,7 +49,7 @@ class Gate:
             return
         start, request_id, status = time.perf_counter(), uuid.uuid4().hex[:16], 500
         scope.setdefault("state", {})["request_id"] = request_id
-        begun = False
+        begun, held = False, list[int]()  # bytes of the body so far, piece by piece
 
         async def answer(message: Message) -> None:
             nonlocal status, begun
@@ -68,17 +62,14 @@ class Gate:
         try:
             refusal = self._refusal(scope)
             if refusal is None:
-                await self.app(scope, self._counted(receive), answer)
+                await self.app(scope, self._counted(receive, held), answer)
             else:
                 await _refuse(answer, request_id, *refusal)
-        except _TooLargeError:
+        except ServiceError as problem:  # raised while the body came, outside of what answers errors
             if not begun:
-                await _refuse(answer, request_id, *self._too_large())
-        except _TooSlowError:
-            if not begun:
-                said = f"the body came too slowly: nothing for {self.settings.body_wait_s:g} seconds"
-                await _refuse(answer, request_id, 408, "too_slow", said)
+                await _refuse(answer, request_id, problem.status, problem.code, problem.message)
         finally:
+            self.held -= sum(held)
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.observe(route, status, seconds)
@@ -100,20 +91,26 @@ class Gate:
     def _too_large(self) -> tuple[int, str, str]:
         return 413, "too_large", f"a request may have at most {self.settings.max_body:,} bytes"
 
-    def _counted(self, receive: Receive) -> Receive:
-        """The body as it comes; one that is too large is given up, whatever its head said."""
-        seen, complete = 0, False  # once it is whole, only a client that goes away is waited for
+    def _counted(self, receive: Receive, held: list[int]) -> Receive:
+        """The body as it comes; one that is too large or too slow is given up, whatever its head said."""
+        limits, begun = self.settings, time.monotonic()
+        complete = False  # once it is whole, only a client that goes away is waited for
 
         async def counted() -> Message:
-            nonlocal seen, complete
+            nonlocal complete
+            left = limits.body_s - (time.monotonic() - begun)
             try:
-                message = await asyncio.wait_for(receive(), None if complete else self.settings.body_wait_s)
+                message = await asyncio.wait_for(receive(), None if complete else min(limits.body_wait_s, left))
             except TimeoutError:
-                raise _TooSlowError from None
+                allowed = f"at most {limits.body_wait_s:g} seconds of silence, {limits.body_s:g} in all"
+                raise ServiceError(408, "too_slow", f"the body came too slowly: {allowed}") from None
             complete = complete or not message.get("more_body", False)
-            seen += len(message.get("body", b""))
-            if seen > self.settings.max_body:
-                raise _TooLargeError
+            held.append(len(message.get("body", b"")))
+            self.held += held[-1]
+            if sum(held) > limits.max_body:
+                raise ServiceError(*self._too_large())
+            if self.held > limits.max_held:
+                raise ServiceError(503, "busy", "too many requests are here already")
             return message
 
         return counted

@@ -14,6 +14,11 @@ from ganfingerprint.service.answers import ServiceError
 from ganfingerprint.service.uploads import Upload
 from ganfingerprint.types import Answer, Failure, Prediction
 
+SENT = (
+    "each as it was sent to the service that examined it, with its SHA-256, size and the time at which it was read "
+    "there; the service keeps nothing of them"
+)
+
 
 def heat_png(detector: Detector, upload: Upload, answer: Prediction) -> tuple[bytes, str]:
     """The picture under its heat as PNG, and the class that the heat speaks for.
@@ -31,7 +36,7 @@ def heat_png(detector: Detector, upload: Upload, answer: Prediction) -> tuple[by
 
 def report(detector: Detector, found: list[Examination]) -> str:
     """The page of a report of these examinations."""
-    return report_page(report_content(found, detector, command="POST /v1/report"))
+    return report_page(report_content(found, detector, command="POST /v1/report", custody=SENT))
 
 
 def examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:

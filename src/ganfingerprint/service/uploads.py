@@ -9,8 +9,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
-from ganfingerprint.service.answers import ServiceError
+from ganfingerprint.service.answers import ServiceError, gone
 
 MOST_FIELDS = 8  # beside the files; they are not looked at
 LONGEST_NAME = 200  # characters of a file's name that are repeated in answers
@@ -51,6 +52,8 @@ async def read_uploads(request: Request, *, most: int) -> list[Upload]:
             if len(parts) > most:
                 raise _too_many(most)
             uploads = [Upload(name=_name(part.filename), data=await part.read()) for part in parts]
+    except ClientDisconnect:
+        raise gone() from None
     except (MultiPartException, HTTPException) as problem:
         said = str(getattr(problem, "detail", problem))
         if "Too many files" in said:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ganfingerprint.artifact import read_card
 from ganfingerprint.atomic import replacing
-from ganfingerprint.catalog import Catalog
+from ganfingerprint.catalog import Catalog, digest
 from ganfingerprint.config import TrainConfig, to_mapping
 from ganfingerprint.detector import Detector
-from ganfingerprint.errors import TrainingError
+from ganfingerprint.errors import ConfigError, TrainingError
 from ganfingerprint.evaluation import metrics
 from ganfingerprint.evaluation.bootstrap import Interval, bootstrap_mean
 from ganfingerprint.evaluation.canvas import save_figure
@@ -63,8 +63,10 @@ def leave_one_out(
     Raises:
         ConfigError, DataError, TrainingError: as `train`; or `output` holds folds of other settings.
     """
+    if config.optim.start_from:
+        raise ConfigError(["optim.start_from: weights that know what is left out would be judged on it; leave it out"])
     judged = {fold.name: fold.judged(catalog) for fold in folds}  # all mistakes before the first hour
-    _note_settings(config, folds, output)
+    _note_settings(config, folds, digest(catalog.samples, catalog.root), output)
     tables: dict[str, ScoreTable] = {}
     for number, fold in enumerate(folds, start=1):
         run = output / f"{number:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', fold.name)}"
@@ -108,20 +110,21 @@ def _trained(config: TrainConfig, run: Path, report: Report) -> bool:
     return result.detector is not None
 
 
-def _note_settings(config: TrainConfig, folds: Sequence[Fold], output: Path) -> None:
+def _note_settings(config: TrainConfig, folds: Sequence[Fold], pictures: str, output: Path) -> None:
     """Write down the folds and what they share, or check that what is there is the same.
 
     Raises:
         TrainingError: it is not.
     """
     file = output / _SETTINGS
-    now = {"folds": {fold.name: list(fold.left_out) for fold in folds}, "config": to_mapping(config)}
+    left_out = {fold.name: list(fold.left_out) for fold in folds}
+    now = {"folds": left_out, "pictures": pictures, "config": to_mapping(config)}
     if not file.is_file():
         with replacing(file) as beside:
             beside.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
     elif json.loads(file.read_text(encoding="utf-8")) != now:
         raise TrainingError(
-            f"{output}: holds other folds, or folds of other settings ({file.name}); name another folder"
+            f"{output}: holds other folds, or folds of other pictures or settings ({file.name}); name another folder"
         )
 
 

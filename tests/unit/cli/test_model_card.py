@@ -62,6 +62,13 @@ def test_generators_that_it_does_not_see_are_named_as_failures() -> None:
     assert "alpha" not in failures
 
 
+def test_a_figure_without_a_value_is_a_dash() -> None:
+    figures = {"test": {"auc": {"n": 8}}, "test after web": {"auc": {"n": 8}, "recall_shipped": figure(0.4)}}
+    page = model_card(card(figures=figures))
+    assert "| test | - |" in page
+    assert "| test after web | - | 40.0 % |" in page
+
+
 def test_what_it_learnt_from_is_told() -> None:
     training = {"data": {"train": 1200, "validation": 30}, "pictures_seen": 4000, "command": "ganfingerprint train"}
     page = model_card(card(training=training, origin="random", licence="Apache-2.0"))

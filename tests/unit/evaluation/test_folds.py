@@ -14,14 +14,16 @@ from ganfingerprint.types import Label
 
 
 def photo(name: str, source: str, *, split: str = "train", group: str = "") -> Sample:
-    return Sample(path=Path(name), label=Label.REAL, family="photo", source=source, split=split, group=group or name)
+    return Sample(
+        path=Path("root", name), label=Label.REAL, family="photo", source=source, split=split, group=group or name
+    )
 
 
 def fake(
     name: str, generator: str, *, family: str = "gan", split: str = "train", group: str = "", source: str = ""
 ) -> Sample:
     return Sample(
-        path=Path(name), label=Label.FAKE, generator=generator, family=family, split=split, group=group or name,
+        path=Path("root", name), label=Label.FAKE, generator=generator, family=family, split=split, group=group or name,
         source=source,
     )  # fmt: skip
 

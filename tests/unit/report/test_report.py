@@ -127,3 +127,10 @@ def test_a_page_is_made_from_the_stored_content_alone(content: dict[str, Any], t
 def test_content_of_another_kind_is_refused(content: dict[str, Any], change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="no content of a report"):
         report_page(content | change)
+
+
+def test_a_name_that_is_no_text_is_written_out(bright_detector: Detector, tmp_path: Path) -> None:
+    examined = examine(bright_detector, b"nothing", name="caf\udce9.png")
+    content = report_content([examined], bright_detector, command="ganfingerprint report 'caf\udce9.png'")
+    write_report(content, tmp_path / "case.html")
+    assert "caf\\udce9.png" in (tmp_path / "case.html").read_text(encoding="utf-8")

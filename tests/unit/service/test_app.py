@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from ganfingerprint.detector import Detector
+from ganfingerprint.errors import ScanError
+from ganfingerprint.scan.decoders import Decoders
 from ganfingerprint.service.app import create_app
-from ganfingerprint.service.limits import Gate
-from ganfingerprint.service.metrics import Metrics
+from ganfingerprint.service.decoding import DecodingPool
 from ganfingerprint.service.settings import ServiceSettings
 
 SETTINGS = ServiceSettings(max_body=300_000, max_files=3, workers=1, max_waiting=4, body_wait_s=0.2)
@@ -141,7 +143,9 @@ def test_the_state_is_told(client: TestClient, bright_detector: Detector) -> Non
 def test_the_description_names_every_path_and_every_status(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report", "/v1/detector", "/healthz"} <= set(paths)
-    assert {"413", "415", "422", "503"} <= set(paths["/v1/predict"]["post"]["responses"])
+    for path in ("/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report"):
+        statuses = set(paths[path]["post"]["responses"])
+        assert {"400", "401", "408", "413", "415", "422", "500", "501", "503"} <= statuses
     docs = client.get("/docs")
     assert docs.status_code == 200
     assert not re.search(r"https?://", docs.text)
@@ -165,9 +169,10 @@ def test_keys_are_asked_for_where_there_are_some(bright_detector: Detector) -> N
         assert client.get("/v1/detector", headers={"authorization": "bearer secret"}).status_code == 200
 
 
-def run_gate(messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]], app: Callable[..., Any]) -> int:
-    """The status of a request whose body comes as these messages; an empty one never comes."""
+def run_app(client: TestClient, messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]) -> tuple[int, str]:
+    """Status and code of a request whose body comes as these messages; an empty one never comes."""
     statuses: list[int] = []
+    said: list[bytes] = []
 
     async def receive() -> dict[str, Any]:
         if not messages or not messages[0]:
@@ -177,28 +182,62 @@ def run_gate(messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]],
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
+        said.append(message.get("body", b""))
 
-    scope = {"type": "http", "path": "/v1/predict", "headers": headers}
-    asyncio.run(Gate(app, SETTINGS, Metrics())(scope, receive, send))  # type: ignore[arg-type]
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/predict", "raw_path": b"/v1/predict", "query_string": b"",
+        "scheme": "http", "server": ("test", 80), "client": ("test", 1), "root_path": "", "http_version": "1.1",
+        "headers": [*headers, (b"content-type", b"multipart/form-data; boundary=x")],
+    }  # fmt: skip
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
     (status,) = statuses
-    return status
+    code: str = json.loads(b"".join(said))["error"]["code"]
+    return status, code
 
 
-async def reader(scope: Any, receive: Any, send: Any) -> None:
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+def part(size: int, more: bool) -> dict[str, Any]:
+    start = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    return {"type": "http.request", "body": start + b"x" * size, "more_body": more}
 
 
-def body(size: int, more: bool) -> dict[str, Any]:
-    return {"type": "http.request", "body": b"x" * size, "more_body": more}
+def test_a_body_that_lies_about_its_length_or_does_not_come_is_given_up(client: TestClient) -> None:
+    lied = [part(200_000, True), {"type": "http.request", "body": b"x" * 200_000, "more_body": True}]
+    assert run_app(client, lied, [(b"content-length", b"10")]) == (413, "too_large")
+    assert run_app(client, [part(10, True), {}], []) == (408, "too_slow")
+    assert run_app(client, [], [(b"content-length", b"999999999")]) == (413, "too_large")
+    assert run_app(client, [part(10, True), {"type": "http.disconnect"}], []) == (499, "client_gone")
 
 
-def test_a_body_that_lies_about_its_length_or_does_not_come_is_given_up() -> None:
-    assert run_gate([body(1000, True), body(1000, False)], [], reader) == 200
-    assert run_gate([body(200_000, True), body(200_000, True)], [(b"content-length", b"10")], reader) == 413
-    assert run_gate([body(10, True), {}], [], reader) == 408
-    assert run_gate([], [(b"content-length", b"999999999")], reader) == 413
+def test_what_is_held_of_all_requests_has_a_bound(bright_detector: Detector) -> None:
+    settings = ServiceSettings(workers=1, max_held=1000)
+    with TestClient(create_app(bright_detector, settings)) as client:
+        reply = client.post("/v1/predict", files=sent(("a.png", b"x" * 2000)))
+        assert (reply.status_code, error_of(reply)["code"]) == (503, "busy")
+        assert reply.headers["retry-after"] == "1"
+        assert client.app.held == 0  # type: ignore[attr-defined]  # nothing of it is counted any more
+        assert client.post("/v1/predict", files=sent(("a.png", b"x"))).status_code == 422
+
+
+def test_a_look_at_a_huge_picture_is_refused(bright_detector: Detector) -> None:
+    with TestClient(create_app(bright_detector, ServiceSettings(workers=1, max_pixels=10_000))) as client:
+        for path, field in (("/v1/explain", "file"), ("/v1/report", "files")):
+            reply = client.post(path, files=sent(("a.png", png(9)), field=field))
+            assert (reply.status_code, error_of(reply)["code"]) == (413, "too_large")
+        assert client.post("/v1/predict", files=sent(("a.png", png(9)))).status_code == 200
+
+
+def test_a_process_that_dies_costs_an_answer_and_no_more(bright_detector: Detector, monkeypatch: Any) -> None:
+    pool = DecodingPool(bright_detector.window, workers=1, timeout_s=20)
+    try:
+        first = pool.prepare(png(9), "a.png")
+        assert first.source == "a.png"
+        with monkeypatch.context() as broken:
+            broken.setattr(Decoders, "ready", lambda *_: (_ for _ in ()).throw(ScanError("no process")))
+            with pytest.raises(ScanError):
+                pool.prepare(png(9), "a.png")
+        assert pool.prepare(b"nothing", "b.png").source == "b.png"
+    finally:
+        pool.close()
 
 
 def test_the_page_is_whole_and_asks_no_other_host(client: TestClient) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from ganfingerprint.artifact import read_card
 from ganfingerprint.catalog import Catalog
 from ganfingerprint.config import TrainConfig, load_config
-from ganfingerprint.errors import DataError, TrainingError
+from ganfingerprint.errors import ConfigError, DataError, TrainingError
 from ganfingerprint.evaluation.folds import Fold
 from ganfingerprint.evaluation.protocol import read_scores
 from ganfingerprint.training.dataset import get_catalog, get_dataloaders
@@ -152,6 +153,13 @@ def test_a_folder_of_other_folds_or_settings_is_refused(
 ) -> None:
     with pytest.raises(TrainingError, match="other folds"):
         leave_one_out(config, catalog, FOLDS[:1], done[1], samples=5, report=silent)
+
+
+def test_weights_that_know_what_is_left_out_are_refused(config: TrainConfig, catalog: Catalog, tmp_path: Path) -> None:
+    known = replace(config, optim=replace(config.optim, start_from="RUN/detector"))
+    with pytest.raises(ConfigError, match=r"optim\.start_from"):
+        run(known, catalog, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_fold_of_nothing_is_told_before_anything_is_trained(

@@ -129,7 +129,8 @@ function save(name, blob) {
 }
 
 function saveTable() {
-  const quoted = value => `"${String(value ?? "").replaceAll('"', '""').replace(/^[=+@-](?!\d)/, "'$&")}"`;
+  const safe = value => typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? "'" + value : value ?? "";  // no formula in a name
+  const quoted = value => `"${String(safe(value)).replaceAll('"', '""')}"`;
   const names = ["sha256", "verdict", "prob_fake", "log10_lr", "score", "detector_id"];
   const lines = [["file", ...names, "error_code", "error"], ...shown.map(({ file, answer }) => [file.name, ...names.map(name => answer[name]), answer.error?.code, answer.error?.message])];
   save("ganfingerprint.csv", new Blob([lines.map(line => line.map(quoted).join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }));
