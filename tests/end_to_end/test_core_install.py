@@ -93,3 +93,10 @@ def test_what_needs_torch_says_so(python: Path) -> None:
     )
     assert finished.returncode == 1
     assert "pip install 'ganfingerprint[train]'" in finished.stderr
+
+
+def test_a_report_needs_no_torch_either(python: Path, tmp_path: Path) -> None:
+    ask(python, "report", str(ROOT / "samples" / "real" / "cat.jpg"), "--out", str(tmp_path / "case.html"))
+    content = json.loads((tmp_path / "case.json").read_text(encoding="utf-8"))
+    assert content["pictures"][0]["images"]["heat"]
+    assert "torch" not in content["software"]
