@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from ganfingerprint.catalog import PROXY_FAMILY, Sample, is_named
-from ganfingerprint.evaluation.folds import Fold as LeftOut
 from ganfingerprint.evaluation.folds import read_folds
 
 FAMILIES = Path(__file__).parent / "experiments" / "families.yaml"
@@ -43,15 +42,8 @@ def family_names(path: Path = FAMILIES) -> list[str]:
 def family_folds(samples: Sequence[Sample], path: Path = FAMILIES) -> list[Fold]:
     """A fold for each family of `path`. What shares a group with a judged picture is not learnt from."""
     return [
-        _fold(fold.name, samples, np.array([_is_judged(sample, fold) for sample in samples]))
-        for fold in read_folds(path)
+        _fold(fold.name, samples, np.array([fold.names(sample) for sample in samples])) for fold in read_folds(path)
     ]
-
-
-def _is_judged(sample: Sample, fold: LeftOut) -> bool:
-    if sample.is_fake:
-        return sample.family != PROXY_FAMILY and is_named(sample, fold.generators)
-    return is_named(sample, fold.photographs)
 
 
 def recipe_folds(samples: Sequence[Sample], recipes: Mapping[str, Sequence[str]]) -> list[Fold]:

@@ -29,6 +29,7 @@ from ganfingerprint.errors import DataError
 from ganfingerprint.listing import find_images
 from ganfingerprint.types import Label
 
+LEARNT = ("train", "validation")  # splits that weights, checkpoints and thresholds come from
 PROXY_FAMILY = "proxy"  # aligned fakes: a photograph through the last stage of a generator
 # What a folder or a name may say by itself; `photos/` or `ai-lecture.jpg` say what is shown, not whether it is true.
 _FAKE_WORDS = frozenset({"fake", "fakes", "1_fake", "deepfake", "deepfakes"})
@@ -87,12 +88,12 @@ class Catalog:
         Raises:
             DataError: a pattern names none of them.
         """
-        learnt = [sample for sample in self.samples if sample.split in ("train", "validation")]
+        learnt = [sample for sample in self.samples if sample.split in LEARNT]
         for pattern in patterns:
             if not any(is_named(sample, (pattern,)) for sample in learnt):
                 raise DataError(f"{self.root}: no generator, source or photograph is called '{pattern}'")
         gone = {sample.group for sample in learnt if is_named(sample, patterns)}
-        left = (s for s in self.samples if s.split not in ("train", "validation") or s.group not in gone)
+        left = (s for s in self.samples if s.split not in LEARNT or s.group not in gone)
         return replace(self, samples=tuple(left)) if patterns else self
 
     @property

@@ -166,11 +166,11 @@ def _table(first: str, rows: Mapping[str, Mapping[str, Any]], names: Sequence[st
 def _shown(name: str, entry: Mapping[str, Any] | None) -> str:
     if not entry or "value" not in entry:
         return "-"
-    share = name.endswith("_shipped") or name.startswith("tpr")
-    numbers = [entry[key] for key in ("value", "low", "high") if key in entry]
-    texts = [f"{100 * number:.1f}" if share else f"{number:.3f}" for number in numbers]
-    unit = " %" if share else ""
-    return texts[0] + unit + (f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else "")
+    from ganfingerprint.evaluation.bootstrap import Interval
+    from ganfingerprint.evaluation.summary import SHARES, percent
+
+    figure = Interval(**{key: entry[key] for key in ("value", "low", "high") if key in entry})
+    return percent(figure) if name in SHARES else str(figure)
 
 
 def _failures(figures: Mapping[str, Any]) -> str:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import yaml
 
-from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, is_named
+from ganfingerprint.catalog import LEARNT, PROXY_FAMILY, Catalog, Sample, is_named
 from ganfingerprint.errors import DataError, UsageError
 
 BY = ("family", "generator")
-_LEARNT = ("train", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +32,11 @@ class Fold:
         """All patterns, as the setting `data.leave_out` takes them."""
         return self.generators + self.photographs
 
+    def names(self, sample: Sample) -> bool:
+        """Whether a pattern names it; aligned fakes are no verdict's matter."""
+        patterns = self.generators if sample.is_fake else self.photographs
+        return sample.family != PROXY_FAMILY and is_named(sample, patterns)
+
     def judged(self, catalog: Catalog) -> tuple[Sample, ...]:
         """The pictures of train and validation that judge this fold; aligned fakes are no verdict's matter.
 
@@ -40,11 +44,9 @@ class Fold:
             DataError: a class is missing.
         """
         learnt = _own(catalog)
-        fakes = [s for s in learnt if s.is_fake and is_named(s, self.generators)]
+        fakes = [s for s in learnt if s.is_fake and self.names(s)]
         photographs = [
-            s
-            for s in learnt
-            if not s.is_fake and (is_named(s, self.photographs) if self.photographs else s.split == "validation")
+            s for s in learnt if not s.is_fake and (self.names(s) if self.photographs else s.split == "validation")
         ]
         if not fakes or not photographs:
             missing = "photographs" if fakes else "fakes"
@@ -110,7 +112,7 @@ def _own(catalog: Catalog) -> list[Sample]:
     return [
         sample
         for sample in catalog.samples
-        if sample.split in _LEARNT and sample.family != PROXY_FAMILY and sample.path.is_relative_to(catalog.root)
+        if sample.split in LEARNT and sample.family != PROXY_FAMILY and sample.path.is_relative_to(catalog.root)
     ]
 
 

@@ -26,7 +26,7 @@ _CALIBRATION_NOTE = (
 )
 _AFTER_DELIVERY = ("recall_shipped", "false_alarm_rate_shipped", "ece")
 _RANKING = ("auc", "average_precision", "tpr_at_fpr_1", "tpr_at_fpr_5")
-_SHARES = frozenset({"tpr_at_fpr_1", "tpr_at_fpr_5"} | {name for name in FIGURES if name.endswith("_shipped")})
+SHARES = frozenset({"tpr_at_fpr_1", "tpr_at_fpr_5"} | {name for name in FIGURES if name.endswith("_shipped")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +171,11 @@ def _shown(name: str, part: SliceFigures) -> str:
     interval = part.figures.get(name)
     if interval is None:
         return "-"
-    return _percent(interval) if name in _SHARES else str(interval)
+    return percent(interval) if name in SHARES else str(interval)
 
 
-def _percent(interval: Interval) -> str:
+def percent(interval: Interval) -> str:
+    """A share with its interval, in percent."""
     scaled = Interval(value=100 * interval.value, low=100 * interval.low, high=100 * interval.high)
     if np.isnan(scaled.value):
         return "-"

@@ -13,13 +13,10 @@ import numpy as np
 
 from ganfingerprint.artifact import Card
 from ganfingerprint.calibrate import Calibration
+from ganfingerprint.explain.overlay import WORDING
 from ganfingerprint.types import Float64Array, Image, Prediction, Verdict
 
-WORDS: Mapping[Verdict, str] = {
-    Verdict.FAKE: "looks generated",
-    Verdict.UNCERTAIN: "cannot tell",
-    Verdict.REAL: "no trace of generation found",
-}
+WORDS: Mapping[Verdict, str] = {verdict: look.words for verdict, look in WORDING.items()}
 PROPOSITIONS = (
     "the picture was made by a generator of the kinds that the detector was calibrated on",
     "the picture is a photograph of the kinds that it was calibrated on",

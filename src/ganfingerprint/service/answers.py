@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from ganfingerprint.types import Answer, Failure, Prediction
@@ -22,12 +21,11 @@ class ServiceError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-def error_response(request: Request, status: int, code: str, message: str) -> JSONResponse:
+def error_response(request_id: str, status: int, code: str, message: str) -> JSONResponse:
     """The one shape: `{"error": {"code", "message", "request_id"}}`."""
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    request_id = getattr(request.state, "request_id", "")
     error = {"code": code, "message": message, "request_id": request_id}
     return JSONResponse({"error": error}, status_code=status, headers=headers)
 

@@ -265,22 +265,26 @@ def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, problem: ServiceError) -> JSONResponse:
-        return error_response(request, problem.status, problem.code, problem.message)
+        return error_response(request.state.request_id, problem.status, problem.code, problem.message)
 
     @app.exception_handler(GanFingerprintError)
     async def own_error(request: Request, problem: GanFingerprintError) -> JSONResponse:
         status = 503 if isinstance(problem, BusyError | StoppedError) else 500
-        return error_response(request, status, problem.code, str(problem))
+        return error_response(request.state.request_id, status, problem.code, str(problem))
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, problem: RequestValidationError) -> JSONResponse:
-        return error_response(request, 422, "usage", "; ".join(str(entry["msg"]) for entry in problem.errors()))
+        return error_response(
+            request.state.request_id, 422, "usage", "; ".join(str(entry["msg"]) for entry in problem.errors())
+        )
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, problem: HTTPException) -> JSONResponse:
         code = {404: "no_such_path", 405: "no_such_method"}.get(problem.status_code, "usage")
-        return error_response(request, problem.status_code, code, str(problem.detail))
+        return error_response(request.state.request_id, problem.status_code, code, str(problem.detail))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, problem: Exception) -> JSONResponse:
-        return error_response(request, 500, "internal", "something went wrong here; it was not your picture's fault")
+        return error_response(
+            request.state.request_id, 500, "internal", "something went wrong here; it was not your picture's fault"
+        )

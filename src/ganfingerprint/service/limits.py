@@ -8,11 +8,10 @@ import json
 import logging
 import time
 import uuid
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ganfingerprint.service.answers import ServiceError
+from ganfingerprint.service.answers import ServiceError, error_response
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 
@@ -64,10 +63,11 @@ class Gate:
             if refusal is None:
                 await self.app(scope, self._counted(receive, held), answer)
             else:
-                await _refuse(answer, request_id, *refusal)
+                await error_response(request_id, *refusal)(scope, receive, answer)
         except ServiceError as problem:  # raised while the body came, outside of what answers errors
             if not begun:
-                await _refuse(answer, request_id, problem.status, problem.code, problem.message)
+                refusal = problem.status, problem.code, problem.message
+                await error_response(request_id, *refusal)(scope, receive, answer)
         finally:
             self.held -= sum(held)
             seconds = time.perf_counter() - start
@@ -124,12 +124,3 @@ def _key_in(headers: dict[bytes, bytes]) -> bytes:
 def _is_known(key: bytes, keys: frozenset[str]) -> bool:
     """Compared with all, in the same time whichever it is."""
     return sum(hmac.compare_digest(key, known.encode()) for known in keys) > 0
-
-
-async def _refuse(send: Any, request_id: str, status: int, code: str, message: str) -> None:
-    body = json.dumps({"error": {"code": code, "message": message, "request_id": request_id}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

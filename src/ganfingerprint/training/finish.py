@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -24,13 +24,12 @@ from ganfingerprint.evaluation.canvas import save_figure
 from ganfingerprint.evaluation.fit import CHOSE_ALL, FITTING_SPLIT, fit_table, fitting_scores, judged_under, named
 from ganfingerprint.evaluation.measure import card_figures, measure
 from ganfingerprint.evaluation.plots import plot_training_curves
-from ganfingerprint.evaluation.protocol import ScoreTable, score_table
+from ganfingerprint.evaluation.protocol import ScoreTable, counted, score_table
 from ganfingerprint.network.backbones import BACKBONES
 from ganfingerprint.network.storage import stored_architecture, stored_state
 from ganfingerprint.training.dataset import DeepfakeDataset, Item, Loaders, judged_samples
 from ganfingerprint.training.distributed import Group
 from ganfingerprint.training.loop import Report, Trainer
-from ganfingerprint.types import Answer
 
 DETECTOR = "detector"  # its folder, in the run's
 BOOTSTRAP_SAMPLES = 1000
@@ -117,13 +116,11 @@ def score_samples(detector: Detector, samples: Sequence[Sample], root: Path, rep
         TrainingError: none can be read.
     """
 
-    def counted() -> Iterator[Answer]:
-        answers = detector.predict_many([sample.path for sample in samples])
-        for done, answer in enumerate(answers, start=1):
-            report("calibration", done, len(samples), float("nan"), 0.0)
-            yield answer
+    def tell(done: int, total: int) -> None:
+        report("calibration", done, total, float("nan"), 0.0)
 
-    table = score_table(samples, counted(), root)
+    answers = detector.predict_many([sample.path for sample in samples])
+    table = score_table(samples, counted(answers, len(samples), tell), root)
     if not table.judged.any():
         raise TrainingError("no validation picture can be read")
     return table

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ganfingerprint.artifact import read_card
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import Catalog, digest
 from ganfingerprint.config import TrainConfig, to_mapping
@@ -103,7 +102,6 @@ def _for_fold(config: TrainConfig, fold: Fold, run: Path, output: Path) -> Train
 def _trained(config: TrainConfig, run: Path, report: Report) -> bool:
     """Whether the fold's detector is there now; a run that was begun is gone on with."""
     if (run / DETECTOR / "card.json").is_file():
-        read_card(run / DETECTOR)
         return True
     begun = (run / "config.json").is_file()
     result = train(resumed_config(run) if begun else config, resume=run if begun else None, report=report)
