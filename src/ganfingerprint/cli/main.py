@@ -24,6 +24,7 @@ from ganfingerprint.cli.report import report
 from ganfingerprint.cli.results import results
 from ganfingerprint.cli.scan import ScanCommand, scan
 from ganfingerprint.cli.serve import serve
+from ganfingerprint.cli.spectrum import spectrum
 from ganfingerprint.cli.tables import printable
 from ganfingerprint.cli.train import train
 from ganfingerprint.errors import EXTRA_OF, ConfigError, GanFingerprintError, MissingExtraError
@@ -45,6 +46,7 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.add_typer(benchmark, name="benchmark")
 app.command("report")(report)
+app.command("spectrum")(spectrum)
 app.command("info")(info)
 app.command("export")(export)
 app.command("fakes")(fakes)
