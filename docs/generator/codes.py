@@ -27,6 +27,13 @@ def error_classes(file: Path) -> list[tuple[str, str, str, str]]:
     return found
 
 
+def all_errors() -> list[tuple[str, str, str, str]]:
+    """The same of the error tree, and then of every other file but those of the service."""
+    tree = SOURCE / "errors.py"
+    others = [file for file in sorted(SOURCE.rglob("*.py")) if file != tree and file.parent.name != "service"]
+    return [entry for file in (tree, *others) for entry in error_classes(file)]
+
+
 def service_codes() -> dict[str, set[int]]:
     """The codes that the service itself answers with, each with its statuses: a status and a code side by side."""
     found: dict[str, set[int]] = {}

@@ -10,7 +10,7 @@ def errors_page() -> str:
     """Every code of an error, where it is met, and every exit code."""
     from ganfingerprint.cli.exit_codes import ExitCode
 
-    tree = codes.error_classes(codes.SOURCE / "errors.py")
+    tree = codes.all_errors()
     pictures = [entry for entry in tree if entry[1] == "InputError"]
     others = [entry for entry in tree if entry[1] not in ("InputError", "Exception") and entry[0] != "InputError"]
     command_only = sorted(set(codes.refusals(codes.SOURCE / "cli" / "main.py")))

@@ -99,6 +99,14 @@ def test_codes_are_read_from_classes(tmp_path: Path) -> None:
     assert codes.error_classes(file) == [("A", "Exception", "a", "First."), ("B", "A", "b", "Second.")]
 
 
+def test_every_error_of_the_package_is_found_once_and_none_of_the_service() -> None:
+    names = [name for name, *_ in codes.all_errors()]
+    assert names[0] == "GanFingerprintError"
+    assert {"ScanError", "TooSlowError", "DetectorDamagedError"} <= set(names)
+    assert len(names) == len(set(names))
+    assert "BusyError" not in names
+
+
 def test_codes_of_the_service_are_found_beside_their_status() -> None:
     found = codes.service_codes()
     assert found["no_heat"] == {501}  # a call
