@@ -14,6 +14,7 @@ from generator.columns import columns_page
 from generator.commands import commands_page
 from generator.endpoints import endpoints_page
 from generator.errors import errors_page
+from generator.markdown import UnexplainedError
 from generator.settings import settings_page
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -28,17 +29,23 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with `--check` say which differ; 1 where one does."""
-    stale = []
+    """Write the pages, or with `--check` say which differ; 1 where one does, or has a name that nobody explained."""
+    checking, wrong = "--check" in arguments, False
     for name, write in PAGES.items():
-        path, text = FOLDER / name, write()
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-            if "--check" not in arguments:
-                path.write_text(text, encoding="utf-8")
-    for name in stale:
-        print(f"docs/reference/{name} {'differs from the code' if '--check' in arguments else 'was written'}")
-    return int(bool(stale) and "--check" in arguments)
+        path = FOLDER / name
+        try:
+            text = write()
+        except UnexplainedError as problem:
+            print(f"docs/reference/{name}: {problem}")
+            wrong = True
+            continue
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if not checking:
+            path.write_text(text, encoding="utf-8")
+        wrong = wrong or checking
+        print(f"docs/reference/{name} {'differs from the code' if checking else 'was written'}")
+    return int(wrong)
 
 
 if __name__ == "__main__":

@@ -128,3 +128,14 @@ def test_check_finds_a_page_that_differs(
     assert generate.main(["--check"]) == 1
     assert capsys.readouterr().out == "docs/reference/errors.md differs from the code\n"
     assert (tmp_path / "errors.md").read_text(encoding="utf-8") == "old"
+
+
+def test_a_page_with_an_unexplained_name_is_named_and_the_others_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    monkeypatch.delitem(meanings.SERVICE_CODES, "no_heat")
+    assert generate.main([]) == 1
+    said = "docs/reference/errors.md: docs/generator/meanings.py does not say what 'no_heat' is (in service)"
+    assert said in capsys.readouterr().out.splitlines()
+    assert {path.name for path in tmp_path.iterdir()} == set(generate.PAGES) - {"errors.md"}
