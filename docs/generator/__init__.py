@@ -1,0 +1,1 @@
+"""Writes the pages of `docs/reference/`; see `docs/generate.py`."""
