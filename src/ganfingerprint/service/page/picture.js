@@ -25,7 +25,11 @@ export function calibrate(about) {  // the scale: where the verdicts change, and
   const edges = [0, scale.at(low), scale.at(high), 100];
   [...document.querySelectorAll("#scale .zone")].forEach((zone, i) => { zone.style.width = `${edges[i + 1] - edges[i]}%`; });
   $("ticks").textContent = "";
-  for (let power = -Math.floor(bound); power <= bound; power++) put($("ticks"), "span", power ? `${10 ** Math.abs(power)} : 1` : "even").style.left = `${scale.at(power)}%`;
+  for (let power = -Math.floor(bound); power <= bound; power++) {
+    const at = scale.at(power), tick = put($("ticks"), "span", power ? `${10 ** Math.abs(power)} : 1` : "even");
+    tick.style.left = `${at}%`;
+    tick.className = at < 6 ? "first" : at > 94 ? "last" : "";
+  }
 }
 
 export function show(entry) {
