@@ -9,9 +9,9 @@ const waiting = [];
 let about = null, introduced = null, run = null;  // run: { stop, lanes, total, done, busy } while pictures are examined
 
 function examine(files) {
-  const entries = [...files].map(file => ({ file, answer: null }));
+  const entries = [...files].map(file => ({ file, answer: null, beside: [] }));
   if (!entries.length) return;
-  entries.forEach(table.add);
+  for (const entry of entries) { entry.beside = entries; table.add(entry); }
   waiting.push(...entries);
   $("all").hidden = false;
   if (matchMedia("(max-width: 820px)").matches) $("samples").open = false;  // the answers come nearer
@@ -34,7 +34,7 @@ async function lane() {
     entry.answer = await judge(entry.file, mine);
     mine.done++;
     table.update(entry);
-    if (table.judged(entry) && $("one").hidden) open(entry, false);
+    openFirst(entry.beside);
     tell();
   }
   if (--mine.lanes === 0) finish();
@@ -85,6 +85,13 @@ function open(entry, focus = true) {
   picture.show(entry);
   table.mark(entry);
   if (focus) $("one").focus();
+}
+
+function openFirst(entries) {  // of those that came together the first that could be judged, once
+  const first = entries.find(entry => !entry.answer || table.judged(entry));
+  if (!first?.answer || entries.opened) return;
+  entries.opened = true;
+  open(first, false);
 }
 
 function sendable() {  // what a report can be made of, and why not of more
