@@ -1,8 +1,14 @@
-"""A detector for commands that are tested without a network."""
+"""A detector for commands that are tested without a network, and a service whose engine can be held."""
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +16,9 @@ import pytest
 from ganfingerprint.artifact import Card, write_detector
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
+from ganfingerprint.detector import Detector
+from ganfingerprint.engines.fake_engine import FakeEngine
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +33,57 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_detector(folder, {"unused": np.zeros(3, np.float32)}, card)
     return folder
+
+
+class Lamp(FakeEngine):
+    """Bright pictures are fake, and so are their bright places. It waits while `go` is not set."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        assert self.go.wait(30)
+        return super().run(windows)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        cells = windows.reshape(-1, 6, 16, 6, 16, 3).mean(axis=(2, 4, 5))  # [n, 6, 6]
+        return (cells - 128).astype(np.float32)
+
+
+@dataclass
+class Served:
+    url: str
+    engine: Lamp
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Any], AbstractContextManager[Served]]:
+    """`with serving(settings) as served`: a service on a port of its own, in this process."""
+    return _serving
+
+
+@contextmanager
+def _serving(settings: Any) -> Iterator[Served]:
+    import uvicorn
+
+    from ganfingerprint.service.app import create_app
+
+    engine = Lamp()
+    calibration = Calibration(
+        slope=1.0, intercept=0.0, log10_lr_bound=2.0, fake_threshold=3.0, real_threshold=-1.0,
+        false_alarm_rate=0.01, miss_rate=0.05,
+    )  # fmt: skip
+    window = WindowConfig(size=96, count=4)
+    card = Card(name="lamp", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
+    app = create_app(Detector(engine=engine, card=card), settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, http="h11", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", engine)
+        finally:
+            engine.go.set()
+            server.should_exit = True
+            thread.join(30)
