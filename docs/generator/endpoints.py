@@ -12,7 +12,8 @@ from generator.markdown import WRITTEN, code, meaning, page, paragraphs, rows
 
 def endpoints_page() -> str:
     """Every endpoint of the service, and its limits."""
-    from ganfingerprint.service.limits import OPEN_PATHS, PAGES
+    from ganfingerprint.service.limits import OPEN_PATHS
+    from ganfingerprint.service.pages import PATHS
     from ganfingerprint.service.settings import ServiceSettings
 
     parts = [
@@ -23,7 +24,7 @@ def endpoints_page() -> str:
         key = "" if path in OPEN_PATHS else " Needs a key where the service has keys."
         said = f"{about['summary']}. {paragraphs(about.get('description', ''))}".strip()
         parts += [f"## {method.upper()} {path}", said + key, _asked(about)]
-    pages = ", ".join(code(path) for path in (*PAGES, "/openapi.json"))
+    pages = ", ".join(code(path) for path in (*sorted(PATHS), "/openapi.json"))
     cells = ((code(f.name), _limit(f.default), meaning(meanings.LIMITS, f.name, table="limits"))
              for f in dataclasses.fields(ServiceSettings))  # fmt: skip
     parts += ["## For people", f"{pages}: the page, its files, and the description of all of this. No key.",
