@@ -28,6 +28,10 @@ def report(
     case: Annotated[str, typer.Option(help="Your identifier of the case.")] = "",
     examiner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for the examination.")] = "",
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    trust: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.pem", help="Certificates of those whose C2PA manifests are trusted."),
+    ] = None,
     detector: DetectorFolder = None,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
@@ -40,12 +44,14 @@ def report(
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{out}: the page is HTML; name it like case.html")
     paths = list_pictures(inputs, recursive=recursive, output_dir=out.parent / out.stem)
+    from ganfingerprint.provenance import read_trust_list
     from ganfingerprint.report.content import report_content
     from ganfingerprint.report.page import write_report
 
+    trusted = "" if trust is None else read_trust_list(trust)
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
     command = shlex.join(["ganfingerprint", *sys.argv[1:]])
-    content = report_content(_examined(judge, paths), judge, case=case, examiner=examiner, command=command)
+    content = report_content(_examined(judge, paths, trusted), judge, case=case, examiner=examiner, command=command)
     beside = write_report(content, out)
     counts = ", ".join(f"{number} {name}" for name, number in content["counts"].items() if number)
     print(f"{counts}; content: {beside}", file=sys.stderr)
@@ -53,9 +59,9 @@ def report(
     return ExitCode.SOME_FAILED if content["counts"]["not read"] else ExitCode.DONE
 
 
-def _examined(judge: Detector, paths: list[Path]) -> Iterator[Examination]:
+def _examined(judge: Detector, paths: list[Path], trust: str) -> Iterator[Examination]:
     from ganfingerprint.examine import examine
 
     console = Console(stderr=True)
     for path in track(paths, "examining", console=console, transient=True, disable=not console.is_terminal):
-        yield examine(judge, path)
+        yield examine(judge, path, trust=trust)

@@ -16,12 +16,12 @@ from ganfingerprint.calibrate import Calibration
 from ganfingerprint.detector import Detector
 from ganfingerprint.examine import Examination
 from ganfingerprint.metadata import estimate_jpeg_quality
-from ganfingerprint.report import pictures, wording
+from ganfingerprint.report import claims, pictures, wording
 from ganfingerprint.types import Failure, Prediction, Verdict
 
 SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 1
 HERE = "each with its SHA-256, size and time of reading above; none was changed, none left this machine"
-_LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime")
+_LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime", "c2pa-python")
 _HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
 
 
@@ -56,6 +56,7 @@ def report_content(
         "software": _software(),
         "detector": _detector(detector),
         "propositions": list(wording.PROPOSITIONS),
+        "manifest_meaning": claims.MEANING,
         "histogram": wording.histogram(detector.card),
         "counts": _counts(found),
         "pictures": found,
@@ -103,6 +104,7 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "stability": _stability(examination),
         "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
+        "manifest": claims.manifest_content(examination.metadata, examination.provenance),
         "limits": wording.limits(image, answer, quality, side=detector.window.size),
         "images": {
             "picture": pictures.shown(image.pixels),
