@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganfingerprint.cli.main import main
+from ganfingerprint.scan.writer import SETTINGS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -33,3 +34,36 @@ def test_samples_and_a_broken_file_become_one_page(tmp_path: Path, capsys: pytes
 def test_a_page_has_to_be_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(SAMPLES / "real" / "cat.jpg"), "--out", str(tmp_path / "case.pdf")]) == 1
     assert "name it like case.html" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_scan_becomes_one_page(
+    detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the table to the page by the commands; the arithmetic engine is quick."""
+    of = ["--detector", str(detector), "--engine", "fake"]
+    table, out = tmp_path / "scan", tmp_path / "case.html"
+    main(["scan", str(SAMPLES), "--recursive", "--out", str(table), "--workers", "0", *of])
+    capsys.readouterr()
+    assert main(["results", str(table), "--format", "json", "--where", "width > 100", "--top", "5"]) == 0
+    expected = json.loads(capsys.readouterr().out)["rows"]
+    arguments = ["report", str(table), "--out", str(out), *of]
+    assert main([*arguments, "--where", "width > 100", "--top", "5", "--pictures", "2"]) == 0
+    content = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    shown = [(row["source"], row["score"], row["prob_fake"], row["verdict"]) for row in content["rows"]]
+    assert shown == [(row["path"], row["logit"], row["prob_fake"], row["verdict"]) for row in expected]
+    assert [picture["source"] for picture in content["pictures"]] == [row["path"] for row in expected[:2]]
+    capsys.readouterr()
+    assert main(["report", str(table), "--out", str(out)]) == 1  # the shipped detector is another
+    assert "Answers of two are not mixed" in capsys.readouterr().err
+
+
+def test_options_of_a_scan_need_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cat = str(SAMPLES / "real" / "cat.jpg")
+    for option in (["--where", "1=1"], ["--top", "3"], ["--pictures", "0"]):
+        assert main(["report", cat, "--out", str(tmp_path / "a.html"), *option]) == 1
+        assert "name the folder that it wrote" in capsys.readouterr().err
+    (tmp_path / SETTINGS).write_text("{}")
+    assert main(["report", str(tmp_path), cat, "--out", str(tmp_path / "a.html")]) == 1
+    assert "of one scan alone" in capsys.readouterr().err
+    assert main(["report", cat, "--out", str(tmp_path / "a.html"), "--trust", str(tmp_path / SETTINGS)]) == 1
+    assert "holds certificates as PEM" in capsys.readouterr().err

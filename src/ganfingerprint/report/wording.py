@@ -17,6 +17,7 @@ from ganfingerprint.explain.overlay import WORDING
 from ganfingerprint.types import Float64Array, Image, Prediction, Verdict
 
 WORDS: Mapping[Verdict, str] = {verdict: look.words for verdict, look in WORDING.items()}
+NOT_READ = "not read"
 PROPOSITIONS = (
     "the picture was made by a generator of the kinds that the detector was calibrated on",
     "the picture is a photograph of the kinds that it was calibrated on",

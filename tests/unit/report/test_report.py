@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
 def test_the_content_is_plain_and_complete(content: dict[str, Any]) -> None:
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert (content["schema"], content["schema_version"]) == (SCHEMA, 1)
+    assert (content["schema"], content["schema_version"]) == (SCHEMA, 2)
     verdicts = [picture["verdict"] for picture in content["pictures"]]
     assert content["counts"] == {
         "pictures": 4, "not read": 1, **{name: verdicts.count(name) for name in ("real", "uncertain", "fake")}
@@ -148,7 +148,7 @@ def test_a_page_is_made_from_the_stored_content_alone(content: dict[str, Any], t
     assert report_page(stored) == (tmp_path / "case.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("change", [{"schema": "other"}, {"schema_version": 2}, {"schema_version": 0}])
+@pytest.mark.parametrize("change", [{"schema": "other"}, {"schema_version": 1}, {"schema_version": 3}])
 def test_content_of_another_kind_is_refused(content: dict[str, Any], change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="no content of a report"):
         report_page(content | change)
