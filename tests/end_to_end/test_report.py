@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
 from ganfingerprint.cli.main import main
 from ganfingerprint.scan.writer import SETTINGS
@@ -17,7 +19,7 @@ def test_samples_and_a_broken_file_become_one_page(tmp_path: Path, capsys: pytes
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 no")
     out = tmp_path / "out" / "case.html"
-    arguments = ["report", str(SAMPLES / "real" / "cat.jpg"), str(broken), "--out", str(out), "--case", "7"]
+    arguments = ["report", str(SAMPLES / "real" / "cat.jpg"), str(broken), "--out", str(out), "--case", "7", "--pdf"]
     assert main(arguments) == 2
     assert capsys.readouterr().out.strip() == str(out)
     content = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
@@ -29,6 +31,11 @@ def test_samples_and_a_broken_file_become_one_page(tmp_path: Path, capsys: pytes
     page = out.read_text(encoding="utf-8")
     assert "no trace of generation found" in page
     assert "Where the score of this picture lies" in page
+    printed = PdfReader(out.with_suffix(".pdf"))
+    assert len(printed.pages) >= 3
+    words = " ".join(" ".join(paper.extract_text() for paper in printed.pages).split())
+    assert cat["probability"]["sentence"] in words
+    assert cat["sha256"] in words
 
 
 def test_a_page_has_to_be_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,3 +74,14 @@ def test_options_of_a_scan_need_one(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "of one scan alone" in capsys.readouterr().err
     assert main(["report", cat, "--out", str(tmp_path / "a.html"), "--trust", str(tmp_path / SETTINGS)]) == 1
     assert "holds certificates as PEM" in capsys.readouterr().err
+
+
+def test_a_pdf_without_its_library_is_refused_before_anything_is_examined(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "ganfingerprint.report.pdf", raising=False)
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    arguments = ["report", str(SAMPLES / "real" / "cat.jpg"), "--out", str(tmp_path / "case.html")]
+    assert main([*arguments, "--pdf"]) == 1
+    assert "a PDF needs fpdf2 with uharfbuzz: pip install 'ganfingerprint[report]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -36,6 +36,7 @@ Pictures = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help=f"Of a scan: how many files are examined again.  [default: {PICTURES}]"),
 ]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write FILE.pdf too: the same text and pictures, for paper.")]
 Trust = Annotated[
     Path | None, typer.Option(metavar="FILE.pem", help="Certificates of those whose C2PA manifests are trusted.")
 ]
@@ -44,6 +45,7 @@ Trust = Annotated[
 def report(
     inputs: Inputs,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page; its content lies beside as JSON.")],
+    pdf: Pdf = False,
     case: Annotated[str, typer.Option(help="Your identifier of the case.")] = "",
     examiner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for the examination.")] = "",
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
@@ -69,8 +71,8 @@ def report(
     from ganfingerprint.examine import examine
     from ganfingerprint.provenance import read_trust_list
     from ganfingerprint.report.content import report_content
-    from ganfingerprint.report.page import write_report
 
+    write = _writer(pdf=pdf)  # before an hour of examining: what it needs may not be there
     trusted = "" if trust is None else read_trust_list(trust)
     judge_in = functools.partial(load_judge, detector, engine=engine, device=device)
     command = shlex.join(["ganfingerprint", *sys.argv[1:]])
@@ -83,7 +85,7 @@ def report(
         content = _of_scan(
             folder, where, top, PICTURES if pictures is None else pictures, trusted, judge_in, content_of
         )
-    _tell(content["counts"], write_report(content, out))
+    write(content, out)
     print(out)
     return ExitCode.SOME_FAILED if content["counts"]["not read"] else ExitCode.DONE
 
@@ -122,6 +124,17 @@ def _shown(examined: Iterable[Examination], total: int) -> Iterator[Examination]
     )
 
 
-def _tell(counts: dict[str, int], beside: Path) -> None:
-    said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    print(f"{said or 'nothing'}; content: {beside}", file=sys.stderr)
+def _writer(*, pdf: bool) -> Callable[[dict[str, Any], Path], None]:
+    from ganfingerprint.report.page import report_page, write_report
+
+    if pdf:
+        from ganfingerprint.report.pdf import write_pdf
+
+    def write(content: dict[str, Any], out: Path) -> None:
+        beside = write_report(content, out)
+        if pdf:
+            write_pdf(report_page(content), out.with_suffix(".pdf"))
+        said = ", ".join(f"{number} {name}" for name, number in content["counts"].items() if number) or "nothing"
+        print(f"{said}; content: {beside}", file=sys.stderr)
+
+    return write
