@@ -115,7 +115,7 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
         "manifest": claims.manifest_content(examination.metadata, examination.provenance),
-        "limits": wording.limits(image, answer, quality, side=detector.window.size),
+        "limits": wording.limits(image, answer, quality, detector.card),
         "images": {
             "picture": pictures.shown(image.pixels),
             "thumbnail": pictures.shown(image.pixels, longest=96),
