@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,18 +67,28 @@ class Scanned:
                 self._pictures[number] = by_bytes[row["sha256"]]
                 continue
             if len(by_bytes) == most:
+                self._look_for(number, row)
                 continue
             data = self._unchanged(number, row)
             if data is not None:
                 self._pictures[number] = by_bytes[row["sha256"]] = len(by_bytes)
                 yield examine(detector, data, name=row["path"], trust=trust)
 
+    def _look_for(self, number: int, row: dict[str, Any]) -> None:
+        """Note whether a file that is not read is gone at least."""
+        path = row["path"]
+        if "://" not in path and "!" not in path and not os.path.exists(self._place(row)):
+            self._notes[number] = GONE
+
+    def _place(self, row: dict[str, Any]) -> Path:
+        return Path(self.settings["folder"], meant(row["path"]))
+
     def _unchanged(self, number: int, row: dict[str, Any]) -> bytes | None:
         """The bytes of a row's file if they are those that were judged; else its note says what they are."""
         if "://" in row["path"]:
             self._notes[number] = ELSEWHERE
             return None
-        place = Path(self.settings["folder"], meant(row["path"]))
+        place = self._place(row)
         try:
             data = read_bytes(place)
         except InputError as problem:

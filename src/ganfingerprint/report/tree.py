@@ -57,7 +57,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
-        if self._skipped or tag in _NOT_PRINTED or "tools" in element.classes:
+        if self._skipped or tag in _NOT_PRINTED or "control" in element.classes:
             if tag not in _VOID:
                 self._skipped.append(tag)
             return

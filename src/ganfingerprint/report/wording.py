@@ -21,7 +21,7 @@ WORDS: Mapping[Verdict, str] = {verdict: look.words for verdict, look in WORDING
 NOT_READ = "not read"
 PROPOSITIONS = (
     "the picture was made by a generator of the kinds that the detector was calibrated on",
-    "the picture is a photograph of the kinds that it was calibrated on",
+    "the picture is a photograph of the kinds that the detector was calibrated on",
 )
 _STEPS = ((10, "weak"), (100, "moderate"), (1000, "moderately strong"), (10_000, "strong"))  # ratio below → word
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 supports neither

@@ -121,9 +121,11 @@ def test_no_page_holds_more_rows_than_a_browser_can_sort(
 def test_a_file_that_is_gone_or_has_changed_says_so(table: Path, bright_detector: Detector) -> None:
     root = table.parent / "in"
     (root / "220.png").unlink()
+    (root / "090.png").unlink()
     PilImage.new("RGB", (100, 100), (7, 7, 7)).save(root / "190.png")
     content = reported(select(table), bright_detector, most=3)
-    assert by_name(content)["220.png"]["note"] == GONE
+    assert by_name(content)["220.png"]["note"] == by_name(content)["090.png"]["note"] == GONE  # examined or not
+    assert by_name(content)["040.png"]["note"] == ""
     assert by_name(content)["190.png"]["note"] == CHANGED
     assert by_name(content)["190.png"]["verdict"] == "fake"  # as it was judged
     assert [picture["source"][-7:-4] for picture in content["pictures"]] == ["250", "160", "130"]  # the next in line

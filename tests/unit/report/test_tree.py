@@ -6,7 +6,7 @@ from ganfingerprint.report.tree import printed_tree
 
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>no</title><style>p { }</style></head>
 <body><p class="a b">One &amp;
- <strong>two</strong><br>three</p><div class="tools">
+ <strong>two</strong><br>three</p><div class="tools control">
 <label>Show <input><select><option>all</option></select></label></div>
 <ul><li>x</li><li>y<ul><li>z</li></ul></li></ul><svg viewBox="0 0 1 1"><rect x="1"/><text>t</text></svg>
 <script>no()</script></body></html>"""
