@@ -30,7 +30,9 @@ Inputs = Annotated[
     list[Path],
     typer.Argument(metavar="INPUT", readable=False, help="Pictures and folders of them, or the folder of a scan."),
 ]
-Where = Annotated[str, typer.Option(metavar="SQL", help="Of a scan: rows for which this holds.")]
+Where = Annotated[
+    str, typer.Option(metavar="SQL", help="Of a scan: rows for which this holds, as \"verdict = 'fake'\".")
+]
 Top = Annotated[int, typer.Option(min=0, metavar="N", help="Of a scan: the N likeliest fakes; 0: up to 5,000.")]
 Pictures = Annotated[
     int | None,
@@ -76,7 +78,7 @@ def report(
     trusted = "" if trust is None else read_trust_list(trust)
     judge_in = functools.partial(load_judge, detector, engine=engine, device=device)
     command = shlex.join(["ganfingerprint", *sys.argv[1:]])
-    content_of = functools.partial(report_content, case=case, examiner=examiner, command=command)
+    content_of = functools.partial(report_content, case=case, examiner=examiner, command=command, trust=trusted)
     if folder is None:
         paths = list_pictures(inputs, recursive=recursive, output_dir=out.parent / out.stem)
         judge = judge_in(precision="auto")

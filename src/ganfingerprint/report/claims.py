@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,6 +129,13 @@ def manifest_content(metadata: Metadata | None, provenance: Provenance | None) -
         ],
         "ingredients": provenance.ingredients,
     }
+
+
+def trust_content(trust: str) -> dict[str, Any] | None:
+    """Which list of certificates (PEM) manifests were held against; None for none."""
+    if not trust:
+        return None
+    return {"certificates": trust.count("BEGIN CERTIFICATE"), "sha256": hashlib.sha256(trust.encode()).hexdigest()}
 
 
 def source_type(word: str) -> dict[str, str]:

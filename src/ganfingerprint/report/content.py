@@ -34,6 +34,7 @@ def report_content(
     examiner: str = "",
     command: str = "",
     custody: str = HERE,
+    trust: str = "",
     scan: Scanned | None = None,
 ) -> dict[str, Any]:
     """The report of these examinations: JSON-ready, pictures included as data.
@@ -45,6 +46,7 @@ def report_content(
         examiner: who answers for it.
         command: what to call to get the same again.
         custody: a sentence on what became of the files.
+        trust: the certificates that manifests were held against.
         scan: whose rows the examinations are of, if they are of a scan's.
     """
     found = [picture_content(examination, detector) for examination in examinations]
@@ -60,6 +62,7 @@ def report_content(
         "detector": _detector(detector),
         "propositions": list(wording.PROPOSITIONS),
         "manifest_meaning": claims.MEANING,
+        "trust": claims.trust_content(trust),
         "histogram": wording.histogram(detector.card),
         "counts": _counts(found) if scan is None else scan.counts,
         "scan": None if scan is None else scan.content(),

@@ -16,7 +16,7 @@ from ganfingerprint.examine import Examination, examine
 from ganfingerprint.report import wording
 from ganfingerprint.scan.query import ask, settings_of, tally
 from ganfingerprint.scan.schema import meant
-from ganfingerprint.types import Verdict
+from ganfingerprint.types import Prediction, Verdict
 
 MOST_ROWS = 5000  # in one page, which a browser has to sort
 CUSTODY = (
@@ -72,7 +72,10 @@ class Scanned:
             data = self._unchanged(number, row)
             if data is not None:
                 self._pictures[number] = by_bytes[row["sha256"]] = len(by_bytes)
-                yield examine(detector, data, name=row["path"], trust=trust)
+                found = examine(detector, data, name=row["path"], trust=trust)
+                if isinstance(found.answer, Prediction) and found.answer.verdict != row["verdict"]:
+                    self._notes[number] = f"examined again: {wording.WORDS[found.answer.verdict]}"  # where it flips
+                yield found
 
     def _look_for(self, number: int, row: dict[str, Any]) -> None:
         """Note whether a file that is not read is gone at least."""

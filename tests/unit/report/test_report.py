@@ -93,7 +93,7 @@ def test_a_signed_manifest_is_shown_beside_the_verdict(
         examine(bright_detector, signed, name="signed.jpg"),
         examine(bright_detector, spoilt, name="spoilt.jpg", trust=signer.root),
     ]
-    content = report_content(found, bright_detector)
+    content = report_content(found, bright_detector, trust=signer.root)
     states = [picture["manifest"]["state"] for picture in content["pictures"]]
     assert states == ["valid, signer trusted", "valid, signer not established", "not valid"]
     assert len({picture["score"] for picture in content["pictures"][:2]}) == 1
@@ -106,6 +106,7 @@ def test_a_signed_manifest_is_shown_beside_the_verdict(
     assert "the bytes of the picture are not those that were signed" in text
     assert "<i>by</i>" not in report_page(content)
     assert text.count(content["manifest_meaning"]) == 3
+    assert f"1 certificate, SHA-256 {content['trust']['sha256']}" in text
 
 
 def test_pictures_are_inside_and_are_what_was_examined(content: dict[str, Any]) -> None:

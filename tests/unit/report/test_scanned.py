@@ -134,6 +134,16 @@ def test_a_file_that_is_gone_or_has_changed_says_so(table: Path, bright_detector
     assert f"({CHANGED})" in text
 
 
+def test_an_examination_that_says_otherwise_is_noted_and_the_row_stays(table: Path, bright_detector: Detector) -> None:
+    """As where stability turns a verdict into `cannot tell`."""
+    found = select(table, top=3)
+    found.rows[2]["verdict"] = "uncertain"
+    content = reported(found, bright_detector)
+    assert [row["verdict"] for row in content["rows"]] == ["fake", "fake", "uncertain"]
+    assert [row["note"] for row in content["rows"]] == ["", "", "examined again: looks generated"]
+    assert content["pictures"][1]["words"] == "looks generated"
+
+
 def test_members_of_archives_are_rows_and_are_not_examined(
     bright_detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
