@@ -103,8 +103,10 @@ def test_a_condition_and_a_number_choose_rows_and_what_is_left_out_is_said(
     assert (content["scan"]["rows"], content["scan"]["shown"], content["scan"]["left_out"]) == (9, 2, fakes - 2)
     assert content["pictures"] == []
     text = unescape(report_page(content))
-    assert f"the 2 likeliest to be generated are shown, and {fakes - 2} are left out here" in text
-    assert "<code>verdict = 'fake'</code>" in text
+    assert f"The 2 likeliest to be generated are shown; {fakes - 2} are left out here." in text
+    assert f"; for {fakes} the condition <code>verdict = 'fake'</code> holds." in text
+    assert f"<h1>Scan of {fakes} pictures" in text
+    assert "All of them are shown." in report_page(reported(select(table), bright_detector, most=0))
 
 
 def test_no_page_holds_more_rows_than_a_browser_can_sort(
