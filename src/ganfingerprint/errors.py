@@ -76,6 +76,7 @@ class ScanError(GanFingerprintError):
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
     "fastapi": ("fastapi", "serve"),
+    "fpdf": ("fpdf2", "report"),
     "fsspec": ("fsspec", "cloud"),
     "jinja2": ("jinja2", "report"),
     "matplotlib": ("matplotlib", "report"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ganfingerprint.errors import InputError, UsageError
 from ganfingerprint.explain.heat_map import HeatMap, generate_gradcam
 from ganfingerprint.explain.spectrum import residual_spectrum
 from ganfingerprint.metadata import Metadata, read_metadata
+from ganfingerprint.provenance import Provenance, read_provenance
 from ganfingerprint.stability import Stability, check_stability, settled
 from ganfingerprint.types import Answer, Failure, Float32Array, Image, Prediction
 from ganfingerprint.windows import cut_windows
@@ -29,18 +30,22 @@ class Examination:
     answer: Answer  # already uncertain where it flips
     image: Image | None = None
     metadata: Metadata | None = None
+    provenance: Provenance | None = None  # None where the file holds no manifest
     stability: Stability | None = None
     heat: HeatMap | None = None
     spectrum: Float32Array | None = None  # [s, s], see explain.spectrum
 
 
-def examine(detector: Detector, source: str | Path | bytes, *, name: str | None = None) -> Examination:
+def examine(
+    detector: Detector, source: str | Path | bytes, *, name: str | None = None, trust: str | None = ""
+) -> Examination:
     """Judge a file and look at all that speaks beside the verdict. Never raises for what is wrong with the file.
 
     Args:
         detector: whose engine has heat maps; with one that has none, the heat is left out.
         source: a path, or the bytes of a file.
         name: what it is called in the examination; the path itself when left out.
+        trust: certificates (PEM) of those whose manifests are trusted, see `provenance`; None: no manifest is read.
     """
     shown = str(name or (source if isinstance(source, str | Path) else "<bytes>"))
     received = _now()
@@ -53,7 +58,7 @@ def examine(detector: Detector, source: str | Path | bytes, *, name: str | None 
         return failed(Failure(source=shown, code=problem.code, error=problem.reason), data)
     stability = _stability(detector, image, first)
     answer = first if stability is None else settled(first, stability)
-    return Examination(
+    found = Examination(
         source=shown,
         received=received,
         sha256=image.sha256,
@@ -65,6 +70,14 @@ def examine(detector: Detector, source: str | Path | bytes, *, name: str | None 
         heat=_heat(detector, image, answer),
         spectrum=residual_spectrum(cut_windows(image, detector.window).pixels),
     )
+    return found if trust is None else with_manifest(found, data, trust=trust)
+
+
+def with_manifest(examination: Examination, data: bytes, *, trust: str = "") -> Examination:
+    """The same with what the manifest in the bytes says, where they hold one; it takes a process of its own."""
+    if examination.metadata is None or not examination.metadata.has_manifest:
+        return examination
+    return replace(examination, provenance=read_provenance(data, trust=trust))
 
 
 def failed(failure: Failure, data: bytes) -> Examination:

@@ -36,6 +36,7 @@ _SOURCE_TYPE = re.compile(rb"digitalsourcetype/([A-Za-z]{3,60})")
 _GENERATED_TYPES = frozenset(
     {"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "compositeSynthetic"}
 )
+_ELSEWHERE = re.compile(rb"""dcterms:provenance\s{0,9}(?:=\s{0,9}["']|>)\s{0,9}([^"'<>]{1,2000})""")
 _PACKET_START, _PACKET_END = b"<x:xmpmeta", b"</x:xmpmeta>"
 _MOST_PACKETS, _LONGEST_PACKET = 4, 2**20
 
@@ -63,6 +64,7 @@ class Metadata:
     marks: tuple[Mark, ...]
     source_type: str  # the IPTC's word, if there is one
     has_manifest: bool  # of C2PA; there, not yet validated
+    manifest_address: str = ""  # where else one is said to be; nobody is asked
 
 
 def read_metadata(data: bytes) -> Metadata:
@@ -73,7 +75,9 @@ def read_metadata(data: bytes) -> Metadata:
     """
     with open_header(data) as picture:
         exif, texts = _exif(picture), _texts(picture)
-    kinds = [kind.decode("ascii") for part in _packets(data) for kind in _SOURCE_TYPE.findall(part)]
+    packets = list(_packets(data))
+    kinds = [kind.decode("ascii") for part in packets for kind in _SOURCE_TYPE.findall(part)]
+    elsewhere = next((found for part in packets for found in _ELSEWHERE.findall(part)), b"")
     marks = [Mark(place=f"EXIF {name}", text=text) for name, text in exif.items() if _GENERATORS.search(text)]
     marks += [Mark(place=f"text {name}", text=text) for name, text in texts.items() if _is_mark(name, text)]
     marks += [Mark(place="XMP DigitalSourceType", text=kind) for kind in kinds if kind in _GENERATED_TYPES]
@@ -82,6 +86,7 @@ def read_metadata(data: bytes) -> Metadata:
         marks=tuple(marks),
         source_type=kinds[0] if kinds else "",
         has_manifest=b"jumb" in data and b"c2pa" in data,
+        manifest_address=one_line(elsewhere),
     )
 
 
@@ -120,13 +125,13 @@ def _exif(picture: PilImage.Image) -> dict[str, str]:
         entries = {**dict(held), **dict(held.get_ifd(_EXIF_IFD))}
     except Exception:  # broken EXIF says nothing; Pillow raises many kinds of error on it
         return {}
-    named = {ExifTags.TAGS.get(number, ""): _text(value) for number, value in entries.items()}
+    named = {ExifTags.TAGS.get(number, ""): one_line(value) for number, value in entries.items()}
     return {name: named[name] for name in _EXIF_SHOWN if named.get(name)}
 
 
 def _texts(picture: PilImage.Image) -> dict[str, str]:
     """Named texts of the file: chunks of PNG, comments of JPEG and GIF."""
-    found = {str(name): _text(value) for name, value in picture.info.items() if isinstance(value, str | bytes)}
+    found = {str(name): one_line(value) for name, value in picture.info.items() if isinstance(value, str | bytes)}
     return {name: text for name, text in found.items() if name not in ("exif", "icc_profile", "xmp", "photoshop")}
 
 
@@ -134,8 +139,8 @@ def _is_mark(name: str, text: str) -> bool:
     return name.lower() in _GENERATOR_KEYS or bool(_GENERATORS.search(text))
 
 
-def _text(value: object) -> str:
-    """A value as one line of printable text."""
+def one_line(value: object) -> str:
+    """A value as one line of printable text, at most `MOST_TEXT` characters."""
     if isinstance(value, bytes):
         value = value[: 8 * MOST_TEXT]  # before anything is done to all of it
         body = value[8:] if value[:8] in _CHARACTER_CODES else value

@@ -24,6 +24,7 @@ LEVELS: dict[str, float] = {
     "decode": 2.1,  # what colour makes sRGB
     "listing": 2.15,  # by the suffixes that decode reads
     "metadata": 2.2,  # headers are opened by decode
+    "provenance": 2.3,  # cleans texts as metadata does
     "delivery": 2.2,  # pictures arrive as files that are decoded
     "catalog": 2.2,  # lists the suffixes that decode reads
     "artifact": 2.2,  # a card holds a calibration
@@ -62,6 +63,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
     "ray": frozenset({"scan.cluster"}),
+    "c2pa": frozenset({"provenance"}),
+    "fpdf": frozenset({"report.pdf"}),
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.
 HANDLES_PIXELS = frozenset(

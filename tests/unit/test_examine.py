@@ -13,7 +13,8 @@ import pytest
 from PIL import Image as PilImage
 
 from ganfingerprint.detector import Detector
-from ganfingerprint.examine import examine
+from ganfingerprint.examine import examine, with_manifest
+from ganfingerprint.provenance import ManifestState
 from ganfingerprint.types import Failure, Prediction
 
 
@@ -69,3 +70,23 @@ def test_a_picture_that_is_too_small_when_scaled_has_no_stability(bright_detecto
     found = examine(bright_detector, stream.getvalue())
     assert isinstance(found.answer, Prediction)
     assert found.stability is None
+
+
+def test_a_manifest_is_read_beside_the_verdict_and_changes_nothing_of_it(
+    bright_detector: Detector, signer: Any, draw_picture: Callable[..., Any]
+) -> None:
+    data = signer.sign(draw_picture(2))
+    found = examine(bright_detector, data, trust=signer.root)
+    assert found.provenance is not None
+    assert found.provenance.state is ManifestState.TRUSTED
+    assert isinstance(found.answer, Prediction)
+    assert found.answer.logit == bright_detector.predict(data).logit
+    unread = examine(bright_detector, data, trust=None)
+    assert unread.provenance is None
+    later = with_manifest(unread, data).provenance
+    assert later is not None
+    assert later.state is ManifestState.VALID
+
+
+def test_a_file_without_manifest_has_none(bright_detector: Detector, photo: Path) -> None:
+    assert examine(bright_detector, photo).provenance is None

@@ -129,3 +129,16 @@ def test_a_file_full_of_beginnings_is_read_in_a_moment() -> None:
     found = read_metadata(saved("JPEG") + b"<x:xmpmeta" * 200_000)
     assert found.marks == ()
     assert time.perf_counter() - start < 5  # looked at again from each beginning, it would take an hour
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'<rdf:Description dcterms:provenance="https://a.example/m.c2pa"/>',
+        b"<dcterms:provenance> https://a.example/m.c2pa</dcterms:provenance>",
+    ],
+)
+def test_the_address_of_a_manifest_elsewhere_is_noted(said: bytes) -> None:
+    found = read_metadata(saved("JPEG", xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/">' + said + b"</x:xmpmeta>"))
+    assert found.manifest_address == "https://a.example/m.c2pa"
+    assert not found.has_manifest

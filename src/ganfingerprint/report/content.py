@@ -16,12 +16,13 @@ from ganfingerprint.calibrate import Calibration
 from ganfingerprint.detector import Detector
 from ganfingerprint.examine import Examination
 from ganfingerprint.metadata import estimate_jpeg_quality
-from ganfingerprint.report import pictures, wording
+from ganfingerprint.report import claims, pictures, wording
+from ganfingerprint.report.scanned import Scanned
 from ganfingerprint.types import Failure, Prediction, Verdict
 
-SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 1
+SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 2
 HERE = "each with its SHA-256, size and time of reading above; none was changed, none left this machine"
-_LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime")
+_LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime", "c2pa-python")
 _HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
 
 
@@ -33,6 +34,8 @@ def report_content(
     examiner: str = "",
     command: str = "",
     custody: str = HERE,
+    trust: str = "",
+    scan: Scanned | None = None,
 ) -> dict[str, Any]:
     """The report of these examinations: JSON-ready, pictures included as data.
 
@@ -43,6 +46,8 @@ def report_content(
         examiner: who answers for it.
         command: what to call to get the same again.
         custody: a sentence on what became of the files.
+        trust: the certificates that manifests were held against.
+        scan: whose rows the examinations are of, if they are of a scan's.
     """
     found = [picture_content(examination, detector) for examination in examinations]
     content = {
@@ -56,8 +61,12 @@ def report_content(
         "software": _software(),
         "detector": _detector(detector),
         "propositions": list(wording.PROPOSITIONS),
+        "manifest_meaning": claims.MEANING,
+        "trust": claims.trust_content(trust),
         "histogram": wording.histogram(detector.card),
-        "counts": _counts(found),
+        "counts": _counts(found) if scan is None else scan.counts,
+        "scan": None if scan is None else scan.content(),
+        "rows": [_row(number, picture) for number, picture in enumerate(found)] if scan is None else scan.entries(),
         "pictures": found,
     }
     plain_content: dict[str, Any] = plain(content)  # as it will be read from JSON
@@ -75,7 +84,12 @@ def picture_content(examination: Examination, detector: Detector) -> dict[str, A
     }
     answer = examination.answer
     if isinstance(answer, Failure):
-        return {**known, "error": {"code": answer.code, "text": answer.error}, "verdict": None, "words": "not read"}
+        return {
+            **known,
+            "error": {"code": answer.code, "text": answer.error},
+            "verdict": None,
+            "words": wording.NOT_READ,
+        }
     return known | _judged(examination, answer, detector)
 
 
@@ -103,7 +117,8 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "stability": _stability(examination),
         "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
-        "limits": wording.limits(image, answer, quality, side=detector.window.size),
+        "manifest": claims.manifest_content(examination.metadata, examination.provenance),
+        "limits": wording.limits(image, answer, quality, detector.card),
         "images": {
             "picture": pictures.shown(image.pixels),
             "thumbnail": pictures.shown(image.pixels, longest=96),
@@ -111,6 +126,21 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
             "heat_speaks_for": None if examination.heat is None else examination.heat.label.value,
             "spectrum": None if examination.spectrum is None else pictures.spectrum(examination.spectrum),
         },
+    }
+
+
+def _row(number: int, picture: dict[str, Any]) -> dict[str, Any]:
+    """The line of a picture in the table of all."""
+    read = picture["error"] is None
+    return {
+        **{name: picture[name] for name in ("source", "sha256", "verdict", "words", "error")},
+        "score": picture["score"] if read else None,
+        "prob_fake": picture["probability"]["prob_fake"] if read else None,
+        "log10_lr": picture["log10_lr"] if read else None,
+        "windows": len(picture["windows"]) if read else None,
+        "windows_for_fake": picture["windows_for_fake"] if read else None,
+        "picture": number,
+        "note": "",
     }
 
 

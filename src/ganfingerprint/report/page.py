@@ -23,9 +23,9 @@ def report_page(content: Mapping[str, Any]) -> str:
     """The page, from the content alone; every text in it is escaped.
 
     Raises:
-        UsageError: it is no such content, or of a newer schema.
+        UsageError: it is no such content, or of another version of the schema.
     """
-    if content.get("schema") != SCHEMA or not 1 <= int(content.get("schema_version", 0)) <= SCHEMA_VERSION:
+    if (content.get("schema"), content.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
         raise UsageError(f"this is no content of a report that this version reads (schema {SCHEMA} {SCHEMA_VERSION})")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganfingerprint.report"),

@@ -13,18 +13,26 @@ import numpy as np
 
 from ganfingerprint.artifact import Card
 from ganfingerprint.calibrate import Calibration
+from ganfingerprint.delivery import TIERS, WHOLE_TIERS, Delivery
 from ganfingerprint.explain.overlay import WORDING
 from ganfingerprint.types import Float64Array, Image, Prediction, Verdict
 
 WORDS: Mapping[Verdict, str] = {verdict: look.words for verdict, look in WORDING.items()}
+NOT_READ = "not read"
 PROPOSITIONS = (
     "the picture was made by a generator of the kinds that the detector was calibrated on",
-    "the picture is a photograph of the kinds that it was calibrated on",
+    "the picture is a photograph of the kinds that the detector was calibrated on",
 )
 _STEPS = ((10, "weak"), (100, "moderate"), (1000, "moderately strong"), (10_000, "strong"))  # ratio below → word
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 supports neither
 NEAR = 0.5  # of the raw score: validation pictures within it are alike
-STRONG_JPEG, MOSTLY_UNSEEN, FLAT = 60, 0.5, 0.5
+STRONG_JPEG, MOSTLY_UNSEEN = 60, 0.5
+# Above lie 1 % of photographs' parts and 8 % of whole compressed ones (plain backgrounds, skies), and all charts and
+# screenshots that were tried but those on a smooth gradient: too much alike to call a picture either.
+FLAT = 0.6
+UNSEEN, HARDLY_TOLD = "external", 0.7  # the split of generators never trained on; area under the curve
+_OF_GENERATOR = "auc.generator."
+DELIVERIES: Mapping[str, Delivery] = {**TIERS, **WHOLE_TIERS}
 
 
 def evidence(prediction: Prediction, calibration: Calibration) -> dict[str, Any]:
@@ -76,27 +84,65 @@ def threshold(card: Card) -> str:
     return said + (f" Measured on others ({'; '.join(measured)})." if measured else "")
 
 
-def limits(image: Image, prediction: Prediction, quality: int | None, *, side: int) -> list[str]:
-    """What makes this answer worth less than the figures say; the first ones are of this picture alone.
-
-    `side` is that of the detector's windows.
-    """
+def limits(image: Image, prediction: Prediction, quality: int | None, card: Card) -> list[str]:
+    """What makes this answer worth less than the figures say; the first ones are of this picture alone."""
     found = []
-    if min(image.width, image.height) < side:
+    if min(image.width, image.height) < int(card.window["size"]):
         found.append(f"The picture is small ({image.width} x {image.height}): it was padded by its mirror image.")
+    if prediction.windows == 1:
+        found.append("One window alone was examined: no other part of the picture could contradict it.")
+    if image.facts.frames > 1:
+        found.append(f"The first of its {image.facts.frames} frames alone was examined.")
     if quality is not None and quality < STRONG_JPEG:
         found.append(f"It is strongly compressed (JPEG quality about {quality}): traces of a generator may be gone.")
+    lowest = _lowest_delivery(card)
+    if quality is not None and lowest is not None and quality < lowest:
+        found.append(
+            f"No delivery that it was calibrated on compresses as much ({lowest}): its rates may not hold here."
+        )
     seen = _share_seen(image, prediction)
     if seen < MOSTLY_UNSEEN:
         found.append(f"Only {100 * seen:.0f} % of its area was examined, in {prediction.windows} windows.")
-    if _share_flat(image) > FLAT:
-        found.append("Most of it is flat colour: a drawing, a chart or a screenshot gets an answer that means nothing.")
+    flat = _share_flat(image)
+    if flat > FLAT:
+        found.append(
+            f"{100 * flat:.0f} % of its neighbouring pixels are equal: so much of it holds no detail to examine. Of a "
+            "drawing, a chart or a screenshot the answer means nothing."
+        )
     return [
         *found,
         "Generators that the detector was not calibrated on may leave no trace that it knows.",
+        *_unseen_generators(card),
         "That no trace was found proves nothing; editing by hand, staging and wrong captions leave none.",
         "Photographs enlarged or retouched by an AI carry a generator's trace without being generated.",
     ]
+
+
+def _lowest_delivery(card: Card) -> int | None:
+    """The lowest JPEG quality among the deliveries of the calibration; None where it is of pictures as they are."""
+    names = Calibration.from_mapping(card.calibration).deliveries.split(", ")
+    known = [DELIVERIES[name] for name in names if name in DELIVERIES]
+    return min((delivery.quality for delivery in known if delivery.codec == "JPEG"), default=None)
+
+
+def _unseen_generators(card: Card) -> list[str]:
+    """What was measured on generators that no picture of the training was made by."""
+    figures = card.figures.get(UNSEEN, {})
+    scores = {
+        name.removeprefix(_OF_GENERATOR): float(entry["value"])
+        for name, entry in figures.items()
+        if name.startswith(_OF_GENERATOR)
+    }
+    said = []
+    if missed := figures.get("miss_rate_shipped"):
+        said.append(
+            f"Of pictures by generators that it never learnt from, {100 * missed['value']:.0f} % were called "
+            f"“{WORDS[Verdict.REAL]}”."
+        )
+    if hard := sorted((score, name) for name, score in scores.items() if score < HARDLY_TOLD):
+        names = ", ".join(f"{name} ({score:.2f})" for score, name in hard)
+        said.append(f"It hardly tells these from photographs (AUC, where 0.50 is a coin): {names}.")
+    return said
 
 
 def histogram(card: Card, bins: int = 40) -> dict[str, Any]:

@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
     metadata={VERSION_KEY: str(VERSION).encode()},
 )
 _LIKE_BYTES = re.compile(r"(?<!\\)(\\++)(?=ud[89a-f][0-9a-f]{2}|[\ud800-\udfff])")
+_BYTE = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
 ANSWERED = ("sha256", "size_bytes", "format", "width", "height", "logit", "prob_fake", "log10_lr", "windows")
 
 
@@ -51,6 +52,16 @@ def shown(text: str) -> str:
     Different names stay different: where a name has that very text, its backslash is doubled.
     """
     return _LIKE_BYTES.sub(r"\1\1", text).encode("utf-8", "backslashreplace").decode()
+
+
+def meant(text: str) -> str:
+    """The name that `shown` made this text of; with `os.fsencode` it is that of the file."""
+    return _BYTE.sub(lambda found: _byte(found.group(1), found.group(2)), text)
+
+
+def _byte(backslashes: str, code: str) -> str:
+    before = "\\" * (len(backslashes) // 2)
+    return before + (chr(int(code[1:], 16)) if len(backslashes) % 2 else code)
 
 
 def table_of(rows: list[Row]) -> pa.Table:

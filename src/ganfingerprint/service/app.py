@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import ganfingerprint
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import GanFingerprintError, MissingExtraError
+from ganfingerprint.examine import with_manifest
 from ganfingerprint.types import Answer
 
 try:
@@ -235,7 +236,8 @@ def _add_looks(app: FastAPI) -> None:
         found = []
         for upload, answer in zip(uploads, safe, strict=True):  # one by one: others have their turn between them
             _refuse_large(answer, judging.settings)
-            found.append(await judging.look(functools.partial(looks.examined, judging.detector, upload, answer)))
+            seen = await judging.look(functools.partial(looks.examined, judging.detector, upload, answer))
+            found.append(await run_in_threadpool(with_manifest, seen, upload.data))  # the engine does not wait for it
         return HTMLResponse(await run_in_threadpool(looks.report, judging.detector, found))
 
 

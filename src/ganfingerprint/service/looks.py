@@ -46,7 +46,7 @@ def report(detector: Detector, found: list[Examination]) -> str:
 
 
 def examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:
-    """All that a report says of one picture; one that could not be judged before is not decoded again."""
+    """What a report says of one picture, but for its manifest; one that could not be judged is not decoded again."""
     if isinstance(answer, Failure):
         return failed(answer, upload.data)
-    return examine(detector, upload.data, name=upload.name)
+    return examine(detector, upload.data, name=upload.name, trust=None)

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as PilImage
 
 from ganfingerprint.cli.main import main
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import ScanError
-from ganfingerprint.scan.query import ask
+from ganfingerprint.scan.query import ask, settings_of, tally
 from ganfingerprint.scan.run import ScanSettings, scan
+from ganfingerprint.scan.schema import meant, shown
 
 HERE = ScanSettings(workers=0, batch_size=4, shard_size=5)
 
@@ -72,3 +75,23 @@ def test_a_question_that_is_no_condition_is_refused(
     assert main(["results", str(scanned), "--where", where]) == 1
     assert capsys.readouterr().err.startswith("error [scan]: this cannot be asked")
     assert sorted(scanned.iterdir()) == before
+
+
+def test_rows_are_counted_by_verdict(scanned: Path) -> None:
+    verdicts = [row["verdict"] for row in rows(scanned)]
+    assert tally(scanned) == {verdict: verdicts.count(verdict) for verdict in set(verdicts)}
+    assert tally(scanned)[None] == 2
+    assert tally(scanned, where="verdict = 'fake'") == {"fake": verdicts.count("fake")}
+    with pytest.raises(ScanError, match="cannot be asked"):
+        tally(scanned, where="nothing = 1")
+
+
+def test_the_settings_of_a_table_are_told(scanned: Path, bright_detector: Detector) -> None:
+    found = settings_of(scanned)
+    assert found["detector_id"] == bright_detector.detector_id
+    assert (found["engine"], found["precision"]) == ("fake", bright_detector.engine.precision)
+
+
+@given(st.text(st.sampled_from("\\ud89f0a\udc80\udcff"), max_size=12))
+def test_a_name_comes_back_from_what_the_table_shows(name: str) -> None:
+    assert meant(shown(name)) == name

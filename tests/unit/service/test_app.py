@@ -164,6 +164,12 @@ def test_a_report_is_a_page_with_the_bad_files_in_it(client: TestClient) -> None
     assert "<b>.jpg" not in reply.text
 
 
+def test_a_report_reads_manifests_too(client: TestClient, signer: Any, draw_picture: Any) -> None:
+    reply = client.post("/v1/report", files=sent(("a.jpg", signer.sign(draw_picture(1)))))
+    assert reply.status_code == 200
+    assert "valid, signer not established" in reply.text
+
+
 def test_the_state_is_told(client: TestClient, bright_detector: Detector) -> None:
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json()["detector_id"] == bright_detector.detector_id
