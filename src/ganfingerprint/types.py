@@ -148,3 +148,47 @@ class Failure:
 
 
 Answer = Prediction | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A generator that may have made a picture."""
+
+    name: str
+    probability: float  # 0..1; with those of the other candidates, unknown and photograph it makes 1
+    log10_lr: float  # > 0 speaks for this generator rather than another one
+    references: int  # enrolled pictures behind it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """An enrolled picture whose fingerprint is near."""
+
+    id: str
+    name: str  # the generator that it was enrolled for
+    distance: float  # 1 - cos of the two fingerprints, 0..2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Which generator made a picture, as far as a gallery can tell. A lead, no proof."""
+
+    source: str
+    answer: str  # a candidate's name, "unknown generator" or "photograph"
+    probability: float  # of the answer
+    prob_photograph: float
+    prob_unknown: float  # a generator that is not enrolled
+    candidates: tuple[Candidate, ...]  # likeliest first
+    nearest: tuple[Neighbour, ...]  # nearest first
+    gallery_id: str
+    detector_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Whether pictures of two origins are of one generator, given that generators made them."""
+
+    distance: float  # 1 - cos of the mean fingerprints, 0..2
+    log10_lr: float  # > 0 speaks for one generator rather than two; bounded by what the gallery was fitted on
+    prob_same: float  # the same at even prior odds
+    counts: tuple[int, int]  # pictures on either side

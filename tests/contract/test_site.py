@@ -172,10 +172,10 @@ def test_the_service_answers_as_its_page_shows(bright_detector: Detector) -> Non
     (answers, error) = blocks
     pixels = (ROOT / "samples" / "real" / "cat.jpg").read_bytes()
     judged, failed = answers["answers"]
-    shown = answer_content(bright_detector.predict(pixels))
+    shown = answer_content(bright_detector.predict(pixels), bright_detector.calibration)
     assert list(judged) == list(shown)
     assert list(judged["windows"][0]) == list(shown["windows"][0])
-    assert list(failed) == list(answer_content(Failure(source="a", code="b", error="c")))
+    assert list(failed) == list(answer_content(Failure(source="a", code="b", error="c"), bright_detector.calibration))
     assert list(error["error"]) == ["code", "message", "request_id"]
 
 
