@@ -64,7 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "keys.txt").write_text(KEY)
     command = [sys.executable, "-m", "ganfingerprint", "serve", "--port", "0", "--workers", "1", "--max-body", "4M"]
     command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(write_arithmetic(folder / "detector"))]
-    command += ["--engine", "fake"]
+    command += ["--engine", "fake", "--patience", "1"]
     log = folder / "log.txt"
     stream = io.BytesIO()
     PilImage.new("RGB", (120, 100), (250, 250, 250)).save(stream, "PNG")
