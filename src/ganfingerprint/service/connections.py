@@ -20,14 +20,14 @@ class Connection(H11Protocol):
     """A connection with an end, and one that makes room.
 
     uvicorn's `timeout_keep_alive` is the seconds in which a head has to be
-    here, since the connection or the last answer, and in which what remains
-    of a refused body has to come. An answer has to be taken within `take_s`.
-    How long a body may take is the affair of who reads it. `limit_concurrency`
-    is the number of places. When all are taken, who comes gets that of the
-    client that has kept the service waiting longest; 503 where it waits for none.
+    here, since the connection or the last answer; in which what remains of a
+    refused body has to come; and in which some more of an answer has to be
+    taken. How long a body may take is the affair of who reads it.
+    `limit_concurrency` is the number of places. When all are taken, who comes
+    gets that of the client that has kept the service waiting longest; 503
+    where it waits for none.
     """
 
-    take_s = 120.0
     look_s = 0.25  # between two looks at who keeps it waiting
 
     def __init__(
@@ -39,7 +39,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.places, self.limit_concurrency = config.limit_concurrency, None  # uvicorn would refuse who comes
-        self._owed: tuple[str | None, object] = (None, None)  # and during which request
+        self._owed: tuple[str | None, object, int] = (None, None, 0)  # during which request, and what is to be taken
         self._since = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -72,16 +72,17 @@ class Connection(H11Protocol):
 
     def waited(self) -> float:
         """Seconds that it has been waited for; 0 where the service itself is at work."""
-        owed = self.owed(), self.cycle
+        owed = self.owed(), self.cycle, self.transport.get_write_buffer_size()
         if owed != self._owed:
             self._owed, self._since = owed, self.loop.time()
         return 0.0 if owed[0] is None else self.loop.time() - self._since
 
     def _look(self) -> None:
         waited, owed = self.waited(), self._owed[0]
-        if owed is TAKE and waited > self.take_s:
+        late = waited > self.timeout_keep_alive
+        if late and owed is TAKE:
             self.transport.abort()  # closing would wait for the client once more
-        elif owed in (HEAD, REST) and waited > self.timeout_keep_alive:
+        elif late and owed in (HEAD, REST):
             if self.conn.trailing_data[0] and owed is HEAD:
                 self._refuse(408, "too_slow", f"a head has to be here within {self.timeout_keep_alive:g} seconds")
             self.transport.close()

@@ -17,14 +17,13 @@ import uvicorn
 
 from ganfingerprint.service.connections import Connection
 
-PLACES, PATIENCE_S, TAKE_S = 4, 0.4, 0.4
+PLACES, PATIENCE_S = 4, 0.4
 ANSWER = 32 * 2**20  # bytes of a large one, more than the system's buffers hold
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
 GOOD = HEAD + b"\r\n"
 
 
 class Quick(Connection):
-    take_s = TAKE_S
     look_s = 0.05
 
 
@@ -160,8 +159,16 @@ def test_an_answer_that_is_not_taken_is_thrown_away(server: Any) -> None:
             assert client.recv(1) == b"H"  # it has begun to answer
             until_nobody_is_left(server)
             assert 0 < len(said(client)) < ANSWER
-    with opened(server, sent) as client:  # and is whole for who takes it
-        assert len(said(client)) > ANSWER
+
+
+def test_an_answer_that_is_taken_slowly_is_whole(server: Any) -> None:
+    begun, taken = time.monotonic(), 0
+    with opened(server, b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as client:
+        while piece := client.recv(2**22, socket.MSG_WAITALL):
+            taken += len(piece)
+            time.sleep(PATIENCE_S / 4)
+    assert taken > ANSWER
+    assert time.monotonic() - begun > 1.5 * PATIENCE_S
 
 
 def test_clients_that_keep_it_waiting_give_way(server: Any) -> None:
