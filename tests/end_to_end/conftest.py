@@ -42,7 +42,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class Service:
     """A service that runs: `ganfingerprint serve`."""
 
     process: subprocess.Popen[bytes]
@@ -57,7 +57,7 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One for all tests; whatever they do to it, it has to stay."""
     pytest.importorskip("uvicorn")
     folder = tmp_path_factory.mktemp("served")
@@ -68,9 +68,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     log = folder / "log.txt"
     stream = io.BytesIO()
     PilImage.new("RGB", (120, 100), (250, 250, 250)).save(stream, "PNG")
-    with log.open("wb") as said, subprocess.Popen(command, stderr=said, stdout=said) as process:
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(command, stderr=said, stdout=said, start_new_session=True) as process,
+    ):
         try:
-            service = Served(process, _port(process, log), log, stream.getvalue())
+            service = Service(process, _port(process, log), log, stream.getvalue())
             _until_ready(service)
             yield service
         finally:
@@ -91,7 +94,7 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     return int(said.partition("http://127.0.0.1:")[2].partition(",")[0])
 
 
-def _until_ready(service: Served) -> None:
+def _until_ready(service: Service) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         with suppress(OSError), urllib.request.urlopen(f"{service.url}/readyz", timeout=5):
