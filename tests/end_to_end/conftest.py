@@ -1,17 +1,20 @@
-"""A detector for commands that are tested without a network, and a service that judges with it."""
+"""A detector for commands that are tested without a network; a service that runs, and one whose engine can be held."""
 
 from __future__ import annotations
 
 import io
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +23,9 @@ from PIL import Image as PilImage
 from ganfingerprint.artifact import Card, write_detector
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
+from ganfingerprint.detector import Detector
+from ganfingerprint.engines.fake_engine import FakeEngine
+from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 KEY = "a-key-for-tests"
 
@@ -101,3 +107,57 @@ def _until_ready(service: Service) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(service.log.read_text())
+
+
+class Lamp(FakeEngine):
+    """Bright pictures are fake, and so are their bright places. It waits while `go` is not set."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        assert self.go.wait(30)
+        return super().run(windows)
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        cells = windows.reshape(-1, 6, 16, 6, 16, 3).mean(axis=(2, 4, 5))  # [n, 6, 6]
+        return (cells - 128).astype(np.float32)
+
+
+@dataclass
+class Served:
+    url: str
+    engine: Lamp
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Any], AbstractContextManager[Served]]:
+    """`with serving(settings) as served`: a service on a port of its own, in this process."""
+    return _serving
+
+
+@contextmanager
+def _serving(settings: Any) -> Iterator[Served]:
+    import uvicorn
+
+    from ganfingerprint.service.app import create_app
+
+    engine = Lamp()
+    calibration = Calibration(
+        slope=1.0, intercept=0.0, log10_lr_bound=2.0, fake_threshold=3.0, real_threshold=-1.0,
+        false_alarm_rate=0.01, miss_rate=0.05,
+    )  # fmt: skip
+    window = WindowConfig(size=96, count=4)
+    card = Card(name="lamp", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
+    app = create_app(Detector(engine=engine, card=card), settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, http="h11", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", engine)
+        finally:
+            engine.go.set()
+            server.should_exit = True
+            thread.join(30)

@@ -92,7 +92,7 @@ def test_that_was_worth_something() -> None:
     assert {path for path, status in SEEN if status == 501} == {"/v1/explain"}
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report"])
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report", "/v1/spectrum"])
 @pytest.mark.parametrize(
     ("status", "code", "sent"),
     [

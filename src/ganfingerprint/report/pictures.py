@@ -48,12 +48,17 @@ def _under_heat(image: Image, heat_map: HeatMap, longest: int) -> UInt8Array:
 
 
 def spectrum(values: Float32Array) -> str:
-    """A spectrum [s, s] in grey, its middle 98 % from black to white."""
+    """A spectrum [s, s], as data."""
+    return _data("image/png", spectrum_image(values))
+
+
+def spectrum_image(values: Float32Array) -> bytes:
+    """A spectrum [s, s] as PNG in grey, its middle 98 % from black to white."""
     low, high = np.quantile(values, (0.01, 0.99))
     grey = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1)
     stream = io.BytesIO()
     PilImage.fromarray(np.rint(255 * grey).astype(np.uint8)).save(stream, "PNG")
-    return _data("image/png", stream.getvalue())
+    return stream.getvalue()
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -44,16 +44,19 @@ def evidence(prediction: Prediction, calibration: Calibration) -> dict[str, Any]
 
 def probability(prediction: Prediction, card: Card) -> dict[str, Any]:
     """What the calibrated probability means, and how the calibration pictures with a score like this one were."""
-    share = 100 * prediction.prob_fake
-    sentence = (
-        f"Of calibration pictures with this score, half of all being photographs and half generated, about "
-        f"{share:.0f} in 100 were generated."
-    )
     near = {}
     for name in ("photographs", "fakes"):
         scores = np.asarray(card.scores.get(name, ()), dtype=np.float64)
         near[name] = {"near": int(np.sum(np.abs(scores - prediction.logit) <= NEAR)), "all": len(scores)}
-    return {"prob_fake": prediction.prob_fake, "sentence": sentence, "within": NEAR, "counts": near}
+    return {"prob_fake": prediction.prob_fake, "sentence": share(prediction), "within": NEAR, "counts": near}
+
+
+def share(prediction: Prediction) -> str:
+    """The calibrated probability in words."""
+    return (
+        f"Of calibration pictures with this score, half of all being photographs and half generated, about "
+        f"{100 * prediction.prob_fake:.0f} in 100 were generated."
+    )
 
 
 def threshold(card: Card) -> str:

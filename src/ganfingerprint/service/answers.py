@@ -6,6 +6,10 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.detector import Detector
+from ganfingerprint.report import wording
+from ganfingerprint.service.settings import ServiceSettings
 from ganfingerprint.types import Answer, Failure, Prediction
 
 SCHEMA_VERSION = 1
@@ -40,16 +44,18 @@ def gone() -> ServiceError:
     return ServiceError(499, "client_gone", "the client has gone")
 
 
-def answer_content(answer: Answer) -> dict[str, Any]:
+def answer_content(answer: Answer, calibration: Calibration) -> dict[str, Any]:
     """One picture's answer; `error` is null where it was judged, all else where it was not."""
     if isinstance(answer, Failure):
         return {"name": answer.source, "error": {"code": answer.code, "message": answer.error}}
-    return {"name": answer.source, "error": None, **_judged(answer)}
+    return {"name": answer.source, "error": None, **_judged(answer, calibration)}
 
 
-def _judged(answer: Prediction) -> dict[str, Any]:
+def _judged(answer: Prediction, calibration: Calibration) -> dict[str, Any]:
     return {
         "verdict": answer.verdict.value,
+        "words": wording.WORDS[answer.verdict],
+        "meaning": [wording.evidence(answer, calibration)["sentence"], wording.share(answer)],
         "prob_fake": answer.prob_fake,
         "log10_lr": answer.log10_lr,
         "score": answer.logit,
@@ -64,4 +70,26 @@ def _judged(answer: Prediction) -> dict[str, Any]:
         ],
         "detector_id": answer.detector_id,
         "latency_ms": answer.latency_ms,
+    }
+
+
+def detector_content(detector: Detector, settings: ServiceSettings) -> dict[str, Any]:
+    """What is told of the detector; its thresholds are as weight of evidence too."""
+    card, calibration = detector.card, detector.calibration
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": detector.detector_id,
+        "name": card.name,
+        "engine": detector.engine.name,
+        "precision": detector.engine.precision,
+        "window": dict(card.window),
+        "calibration": calibration.to_mapping(),
+        "log10_lr_thresholds": {
+            "real_below": float(calibration.log10_lr(calibration.real_threshold)),
+            "fake_above": float(calibration.log10_lr(calibration.fake_threshold)),
+        },
+        "reliability": wording.threshold(card),
+        "figures": dict(card.figures),
+        "licence": card.licence,
+        "limits": {"max_body": settings.max_body, "max_files": settings.max_files},
     }

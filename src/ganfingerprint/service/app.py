@@ -6,11 +6,10 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib import resources
 from typing import Any, TypeVar
 
 import ganfingerprint
-from ganfingerprint.detector import Detector
+from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import GanFingerprintError, MissingExtraError
 from ganfingerprint.types import Answer, Failure, Prediction
 
@@ -23,11 +22,11 @@ try:
 except ModuleNotFoundError as absent:
     raise MissingExtraError("fastapi", "serve", "a service") from absent
 
-from ganfingerprint.service import answers, looks, shapes
-from ganfingerprint.service.answers import ServiceError, answer_content, error_response, failed, gone
+from ganfingerprint.service import answers, looks, pages, shapes
+from ganfingerprint.service.answers import ServiceError, answer_content, detector_content, error_response, failed, gone
 from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
 from ganfingerprint.service.decoding import DecodingPool
-from ganfingerprint.service.limits import PAGES, Gate
+from ganfingerprint.service.limits import Gate
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, Upload, read_uploads
@@ -92,11 +91,26 @@ class Judging:
         finally:
             self.waiting -= number
 
-    async def _one(self, request: Request, upload: Upload) -> Answer:
+    async def prepared(self, request: Request, upload: Upload) -> Prepared:
+        """The windows of the one picture of a request, which no engine looks at.
+
+        Raises:
+            ServiceError: it cannot be judged.
+        """
+        async with self._waiting(1):
+            found = await self._prepare(request, upload)
+        if isinstance(found, Failure):
+            raise failed(found)
+        return found
+
+    async def _prepare(self, request: Request, upload: Upload) -> Prepared | Failure:
         async with self.decoding:
             if await request.is_disconnected():
                 raise gone()
-            prepared = await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
+            return await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
+
+    async def _one(self, request: Request, upload: Upload) -> Answer:
+        prepared = await self._prepare(request, upload)
         if isinstance(prepared, Failure):
             return prepared
         return await asyncio.wrap_future(self.batcher.judge(prepared))
@@ -126,8 +140,9 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None) -> A
     )  # fmt: skip
     app.state.settings, app.state.metrics = settings, metrics
     _handle_errors(app)
-    _add_judging(app)
+    _add_judging(app, detector)
     _add_looks(app)
+    _add_report(app)
     _add_state(app, detector)
     _add_pages(app)
     shapes.describe(app, keys=bool(settings.api_keys))
@@ -146,7 +161,7 @@ def _refuse_large(answer: Answer, settings: ServiceSettings) -> None:
         raise ServiceError(413, "too_large", said)
 
 
-def _add_judging(app: FastAPI) -> None:
+def _add_judging(app: FastAPI, detector: Detector) -> None:
     @app.post(
         "/v1/predict",
         openapi_extra=FILES_BODY,
@@ -162,7 +177,7 @@ def _add_judging(app: FastAPI) -> None:
             request.app.state.metrics.verdicts.labels(said).inc()
         if len(found) == 1 and isinstance(found[0], Failure):
             raise failed(found[0])
-        rows = [answer_content(answer) for answer in found]
+        rows = [answer_content(answer, detector.calibration) for answer in found]
         return JSONResponse({"schema_version": answers.SCHEMA_VERSION, "answers": rows})
 
     @app.post(
@@ -199,6 +214,21 @@ def _add_looks(app: FastAPI) -> None:
         return Response(png, media_type="image/png", headers={"X-Heat-Speaks-For": label})
 
     @app.post(
+        "/v1/spectrum",
+        openapi_extra=FILE_BODY,
+        response_class=Response,
+        responses=shapes.other("image/png", shapes.OF_FORM),
+        summary="The spectrum of a picture's fine detail, as PNG",
+    )
+    async def spectrum(request: Request) -> Response:
+        """Frequency 0 in the middle; regular bright dots may come from up-sampling, of a generator or any program."""
+        (upload,) = await read_uploads(request, most=1)
+        found = await _judging(request).prepared(request, upload)
+        return Response(await run_in_threadpool(looks.spectrum_png, found), media_type="image/png")
+
+
+def _add_report(app: FastAPI) -> None:
+    @app.post(
         "/v1/report",
         openapi_extra=FILES_BODY,
         response_class=Response,
@@ -218,24 +248,10 @@ def _add_looks(app: FastAPI) -> None:
 
 
 def _add_state(app: FastAPI, detector: Detector) -> None:
-    card = detector.card
-
     @app.get("/v1/detector", responses=shapes.good(shapes.DetectorAnswer, shapes.OF_GET), summary="What judges here")
-    async def identity() -> JSONResponse:
-        """Its identity, calibration and measured figures."""
-        return JSONResponse(
-            {
-                "schema_version": answers.SCHEMA_VERSION,
-                "id": detector.detector_id,
-                "name": card.name,
-                "engine": detector.engine.name,
-                "precision": detector.engine.precision,
-                "window": dict(card.window),
-                "calibration": detector.calibration.to_mapping(),
-                "figures": dict(card.figures),
-                "licence": card.licence,
-            }
-        )
+    async def identity(request: Request) -> JSONResponse:
+        """Its identity, calibration and measured figures, what its verdicts mean, and what a request may hold."""
+        return JSONResponse(detector_content(detector, request.app.state.settings))
 
     @app.get("/healthz", responses=shapes.good(shapes.Alive, shapes.OF_GET), summary="Whether the process lives")
     async def healthz() -> JSONResponse:
@@ -258,9 +274,8 @@ def _add_state(app: FastAPI, detector: Detector) -> None:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """The page for people, its two files, and the description for programs; nothing comes from another host."""
-    for path, (file, kind) in PAGES.items():
-        content = resources.files("ganfingerprint.service").joinpath("page", file).read_bytes()
+    """The page for people, its files, and the description for programs; nothing comes from another host."""
+    for path, (content, kind) in pages.read_pages().items():
         app.add_api_route(path, _page(content, kind), include_in_schema=False)
 
 

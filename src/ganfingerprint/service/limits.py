@@ -11,18 +11,12 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ganfingerprint.service import pages
 from ganfingerprint.service.answers import ServiceError, error_response
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 
-PAGES = {
-    "/": ("index.html", "text/html"),
-    "/page/style.css": ("style.css", "text/css"),
-    "/page/page.js": ("page.js", "text/javascript"),
-    "/page/docs.js": ("docs.js", "text/javascript"),
-    "/docs": ("docs.html", "text/html"),
-}  # path → file of `page/`, and what it is
-OPEN_PATHS = frozenset({*PAGES, "/healthz", "/readyz", "/openapi.json"})  # need no key
+OPEN_PATHS = frozenset({*pages.PATHS, "/healthz", "/readyz", "/openapi.json"})  # need no key
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

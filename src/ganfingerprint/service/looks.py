@@ -1,15 +1,16 @@
-"""What the engine's thread makes beside verdicts: heat maps and reports."""
+"""What is made beside verdicts: heat maps and reports, by the engine's thread, and spectra."""
 
 from __future__ import annotations
 
 from ganfingerprint.decode import decode
-from ganfingerprint.detector import Detector
+from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import UsageError
 from ganfingerprint.examine import Examination, examine, failed
 from ganfingerprint.explain.heat_map import generate_gradcam
+from ganfingerprint.explain.spectrum import residual_spectrum
 from ganfingerprint.report.content import report_content
 from ganfingerprint.report.page import report_page
-from ganfingerprint.report.pictures import heat_image
+from ganfingerprint.report.pictures import heat_image, spectrum_image
 from ganfingerprint.service.answers import ServiceError
 from ganfingerprint.service.uploads import Upload
 from ganfingerprint.types import Answer, Failure, Prediction
@@ -32,6 +33,11 @@ def heat_png(detector: Detector, upload: Upload, answer: Prediction) -> tuple[by
     except UsageError as problem:
         raise ServiceError(501, "no_heat", str(problem)) from problem
     return heat_image(image, found), found.label.value
+
+
+def spectrum_png(prepared: Prepared) -> bytes:
+    """The spectrum of the fine detail in a picture's windows, as PNG of a window's size."""
+    return spectrum_image(residual_spectrum(prepared.windows.pixels))
 
 
 def report(detector: Detector, found: list[Examination]) -> str:

@@ -50,6 +50,8 @@ class Judged(_Shape):
     name: str
     error: None
     verdict: Verdict
+    words: str = Field(description="The verdict for a person.")
+    meaning: list[str] = Field(description="What it means, in sentences.")
     prob_fake: float = Field(ge=0, le=1, description="Calibrated, at even prior odds.")
     log10_lr: float = Field(description="The same as weight of evidence; above 0 for a fake.")
     score: float = Field(description="Before calibration; comparable within one detector only.")
@@ -85,6 +87,20 @@ class FingerprintAnswer(_Shape):
     fingerprint: list[float] = Field(min_length=512, max_length=512)
 
 
+class Thresholds(_Shape):
+    """Between which weights of evidence the verdict is `uncertain`."""
+
+    real_below: float
+    fake_above: float
+
+
+class Limits(_Shape):
+    """What a request may hold."""
+
+    max_body: int = Field(description="Bytes.")
+    max_files: int
+
+
 class DetectorAnswer(_Shape):
     """What judges here."""
 
@@ -95,8 +111,11 @@ class DetectorAnswer(_Shape):
     precision: str
     window: dict[str, Any]
     calibration: dict[str, Any]
+    log10_lr_thresholds: Thresholds
+    reliability: str = Field(description="How often verdicts are wrong, as far as it was measured.")
     figures: dict[str, Any]
     licence: str
+    limits: Limits
 
 
 class Alive(_Shape):

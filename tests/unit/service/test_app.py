@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from ganfingerprint.service.decoding import DecodingPool
 from ganfingerprint.service.settings import ServiceSettings
 from ganfingerprint.types import Float32Array, UInt8Array
 
+SAMPLES = Path(__file__).parents[3] / "samples"
 SETTINGS = ServiceSettings(max_body=300_000, max_files=3, workers=1, max_waiting=4, body_wait_s=0.2)
 
 
@@ -144,6 +146,38 @@ def test_an_engine_without_heat_maps_says_so(client: TestClient) -> None:
     assert (reply.status_code, error_of(reply)["code"]) == (501, "no_heat")
 
 
+def test_a_spectrum_is_that_of_the_windows_that_are_judged(client: TestClient, bright_detector: Detector) -> None:
+    pixels = np.random.default_rng(4).integers(60, 100, (100, 120, 3), dtype=np.uint8)
+    pixels[:, ::4] += 60  # a grid of period 4: dots at a quarter of the sampling rate
+    stream = io.BytesIO()
+    PilImage.fromarray(pixels).save(stream, "PNG")
+    reply = client.post("/v1/spectrum", files=sent(("a.png", stream.getvalue()), field="file"))
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
+    grey = np.asarray(PilImage.open(io.BytesIO(reply.content)))
+    assert grey.shape == (96, 96)
+    assert [grey[48, 24], grey[48, 72]] == [255, 255]
+    assert np.median(grey) < 200
+    reply = client.post("/v1/spectrum", files=sent(("a.jpg", b"nothing"), field="file"))
+    assert (reply.status_code, error_of(reply)["code"]) == (422, "unreadable_image")
+    several = sent(("a.png", png(9)), ("b.png", png(9)))
+    assert error_of(client.post("/v1/spectrum", files=several))["code"] == "too_many_files"
+
+
+def test_an_answer_says_what_it_means(client: TestClient) -> None:
+    fake, unsure, real = (
+        client.post("/v1/predict", files=sent(("a.png", png(shade)))).json()["answers"][0] for shade in (250, 128, 10)
+    )
+    assert [answer["words"] for answer in (fake, unsure, real)] == [
+        "looks generated",
+        "cannot tell",
+        "no trace of generation found",
+    ]
+    assert "100 times as likely if the picture was made by a generator" in fake["meaning"][0]
+    assert "about 99 in 100 were generated" in fake["meaning"][1]
+    assert "supports neither" in unsure["meaning"][0]
+    assert "100 times as likely if the picture is a photograph" in real["meaning"][0]
+
+
 def test_a_report_is_a_page_with_the_bad_files_in_it(client: TestClient) -> None:
     reply = client.post("/v1/report", files=sent(("a.png", png(250)), ("<b>.jpg", b"nothing")))
     assert reply.status_code == 200
@@ -156,7 +190,12 @@ def test_a_report_is_a_page_with_the_bad_files_in_it(client: TestClient) -> None
 def test_the_state_is_told(client: TestClient, bright_detector: Detector) -> None:
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json()["detector_id"] == bright_detector.detector_id
-    assert client.get("/v1/detector").json()["id"] == bright_detector.detector_id
+    about = client.get("/v1/detector").json()
+    assert about["id"] == bright_detector.detector_id
+    assert about["limits"] == {"max_body": 300_000, "max_files": 3}
+    assert about["log10_lr_thresholds"]["fake_above"] == pytest.approx(3.0 / np.log(10))
+    assert about["log10_lr_thresholds"]["real_below"] == pytest.approx(-1.0 / np.log(10))
+    assert "at most 1 % of the calibration photographs" in about["reliability"]
     client.post("/v1/predict", files=sent(("a.png", png(250))))
     text = client.get("/metrics").text
     assert re.search(r'ganfingerprint_requests_total\{route="/v1/predict",status="200"\} \d', text)
@@ -166,8 +205,9 @@ def test_the_state_is_told(client: TestClient, bright_detector: Detector) -> Non
 
 def test_the_description_names_every_path_and_every_status(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert {"/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report", "/v1/detector", "/healthz"} <= set(paths)
-    for path in ("/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report"):
+    posts = {"/v1/predict", "/v1/explain", "/v1/spectrum", "/v1/fingerprint", "/v1/report"}
+    assert posts | {"/v1/detector", "/healthz"} <= set(paths)
+    for path in posts:
         statuses = set(paths[path]["post"]["responses"])
         assert statuses - {"501"} == {"200", "400", "408", "413", "415", "422", "500", "503"}
         assert ("501" in statuses) == (path == "/v1/explain")
@@ -271,16 +311,33 @@ def test_a_process_that_dies_costs_an_answer_and_no_more(bright_detector: Detect
 
 
 def test_the_page_is_whole_and_asks_no_other_host(client: TestClient) -> None:
-    page, script, style = (client.get(path) for path in ("/", "/page/page.js", "/page/style.css"))
-    kinds = [reply.headers["content-type"].partition(";")[0] for reply in (page, script, style)]
-    assert kinds == ["text/html", "text/javascript", "text/css"]
-    for reply in (page, script, style):
+    page, style = client.get("/"), client.get("/page/style.css")
+    first = client.get("/page/page.js")
+    modules = [client.get(f"/page/{name}") for name in sorted(set(re.findall(r'from "./([a-z]+\.js)"', first.text)))]
+    assert len(modules) == 3
+    kinds = [reply.headers["content-type"].partition(";")[0] for reply in (page, style, first, *modules)]
+    assert kinds == ["text/html", "text/css", *["text/javascript"] * 4]
+    for reply in (page, style, first, *modules):
+        assert reply.status_code == 200
         assert not re.search(r"https?://|//cdn|@import", reply.text)
-    asked = set(re.findall(r"\$\(\"([\w-]+)\"\)", script.text))
+    assert max(len(reply.text.splitlines()) for reply in (first, *modules)) < 400
+    asked = {name for reply in (first, *modules) for name in re.findall(r"\$\(\"([\w-]+)\"\)", reply.text)}
     there = set(re.findall(r'id="([\w-]+)"', page.text))
     assert len(asked) > 15
     assert asked <= there
     for control in re.findall(r"<input[^>]*>", page.text):  # each has words of its own for who cannot see it
         name = re.search(r'id="([\w-]+)"', control)
         assert name is not None
-        assert f'for="{name[1]}"' in page.text or re.search(rf"<label[^>]*>[^<]+{re.escape(control)}", page.text)
+        assert f'for="{name[1]}"' in page.text or "aria-label=" in control
+
+
+def test_the_samples_of_the_page_are_those_of_the_repository(client: TestClient) -> None:
+    paths = re.findall(r'src="page/samples/([\w/.-]+)"', client.get("/").text)
+    assert len(paths) == 4
+    for path in paths:
+        reply = client.get(f"/page/samples/{path}")
+        assert reply.headers["content-type"] == "image/jpeg"
+        assert reply.content == (SAMPLES / path).read_bytes()
+        assert f'"samples/{path}"' in (SAMPLES.parent / "pyproject.toml").read_text()  # the wheel has it too
+    assert client.get("/page/samples/real/../../../README.md").status_code == 404
+    assert client.get("/page/samples/real/coffee.jpg").status_code == 404
