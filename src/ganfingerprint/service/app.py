@@ -59,7 +59,8 @@ class Judging:
             ServiceError: the client has gone.
         """
         async with self._waiting(len(uploads)):
-            tasks = [asyncio.ensure_future(self._one(request, upload)) for upload in uploads]
+            turn = asyncio.Semaphore(self.settings.workers)  # who sends many pictures stands in line with few
+            tasks = [asyncio.ensure_future(self._one(request, upload, turn)) for upload in uploads]
             try:
                 return list(await asyncio.gather(*tasks))
             finally:  # after an error the others are nobody's
@@ -92,8 +93,8 @@ class Judging:
         finally:
             self.waiting -= number
 
-    async def _one(self, request: Request, upload: Upload) -> Answer:
-        async with self.decoding:
+    async def _one(self, request: Request, upload: Upload, turn: asyncio.Semaphore) -> Answer:
+        async with turn, self.decoding:
             if await request.is_disconnected():
                 raise gone()
             prepared = await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
