@@ -21,6 +21,7 @@ pytest.importorskip("requests")
 
 import requests
 from hostile_pictures import JUDGED, UNREADABLE, drawn, not_pictures, odd_pngs, sizes, stored
+from PIL import Image
 
 KEY = {"X-API-Key": "a-key-for-tests"}
 PATIENCE_S = 1  # of the service
@@ -238,6 +239,25 @@ def test_heads_without_end_keep_nobody_else_waiting(served: Any) -> None:
         assert time.monotonic() - asked < 3
         time.sleep(0.1)
     assert len(given_up) == 540
+
+
+def test_many_pictures_that_take_long_keep_no_other_client_waiting(served: Any) -> None:
+    slow = stored(Image.new("RGB", (3000, 2500)), "PNG")
+    done: list[float] = []
+
+    def send() -> None:
+        rows = judged(served, [("slow.png", slow)] * 20)
+        assert {row["error"] for row in rows} == {None}
+        done.append(time.monotonic())
+
+    many = threading.Thread(target=send)
+    begun = time.monotonic()
+    many.start()
+    time.sleep(0.3)  # they wait to be decoded now
+    judged(served, [])
+    asked = time.monotonic()
+    many.join()
+    assert done[0] - begun > 3 * (asked - begun - 0.3)
 
 
 def test_nothing_of_requests_is_in_the_log(served: Any) -> None:

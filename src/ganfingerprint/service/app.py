@@ -58,7 +58,8 @@ class Judging:
             ServiceError: the client has gone.
         """
         async with self._waiting(len(uploads)):
-            tasks = [asyncio.ensure_future(self._one(request, upload)) for upload in uploads]
+            turn = asyncio.Semaphore(self.settings.workers)  # who sends many pictures stands in line with few
+            tasks = [asyncio.ensure_future(self._one(request, upload, turn)) for upload in uploads]
             try:
                 return list(await asyncio.gather(*tasks))
             finally:  # after an error the others are nobody's
@@ -109,8 +110,9 @@ class Judging:
                 raise gone()
             return await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
 
-    async def _one(self, request: Request, upload: Upload) -> Answer:
-        prepared = await self._prepare(request, upload)
+    async def _one(self, request: Request, upload: Upload, turn: asyncio.Semaphore) -> Answer:
+        async with turn:
+            prepared = await self._prepare(request, upload)
         if isinstance(prepared, Failure):
             return prepared
         return await asyncio.wrap_future(self.batcher.judge(prepared))
