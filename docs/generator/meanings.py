@@ -53,6 +53,7 @@ COLUMNS = {
 
 SERVICE_CODES = {
     "bad_form": "the form cannot be read",
+    "bad_request": "the head of the request is not HTTP/1.1 that can be read, or too long",
     "busy": "too many pictures, or bytes, wait already; ask again after `Retry-After`",
     "client_gone": "nobody listens any more; seen in the log only",
     "internal": "a fault of the service",

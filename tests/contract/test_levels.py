@@ -59,7 +59,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "matplotlib": frozenset({"evaluation", "explain", "report"}),
     "fastapi": frozenset({"service"}),
     "starlette": frozenset({"service"}),
-    "uvicorn": frozenset({"cli.serve"}),
+    "uvicorn": frozenset({"cli.serve", "service.connections"}),
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
     "ray": frozenset({"scan.cluster"}),

@@ -1,17 +1,24 @@
-"""A detector for commands that are tested without a network, and a service whose engine can be held."""
+"""A detector for commands that are tested without a network; a service that runs, and one whose engine can be held."""
 
 from __future__ import annotations
 
+import io
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as PilImage
 
 from ganfingerprint.artifact import Card, write_detector
 from ganfingerprint.calibrate import Calibration
@@ -20,11 +27,11 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
+KEY = "a-key-for-tests"
 
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+
+def write_arithmetic(folder: Path) -> Path:
     """A detector whose card is real and whose weights the arithmetic engine does not look at."""
-    folder = tmp_path_factory.mktemp("detector") / "arithmetic"
     card = Card(
         name="arithmetic",
         architecture=to_mapping(NetworkConfig(backbone="efficientnet-lite0", pretrained="none")),
@@ -33,6 +40,73 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_detector(folder, {"unused": np.zeros(3, np.float32)}, card)
     return folder
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_arithmetic(tmp_path_factory.mktemp("detector") / "arithmetic")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that runs: `ganfingerprint serve`."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    picture: bytes  # a good one
+    key: str = KEY
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for all tests; whatever they do to it, it has to stay."""
+    pytest.importorskip("uvicorn")
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "keys.txt").write_text(KEY)
+    command = [sys.executable, "-m", "ganfingerprint", "serve", "--port", "0", "--workers", "1", "--max-body", "4M"]
+    command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(write_arithmetic(folder / "detector"))]
+    command += ["--engine", "fake", "--patience", "1"]
+    log = folder / "log.txt"
+    stream = io.BytesIO()
+    PilImage.new("RGB", (120, 100), (250, 250, 250)).save(stream, "PNG")
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(command, stderr=said, stdout=said, start_new_session=True) as process,
+    ):
+        try:
+            service = Service(process, _port(process, log), log, stream.getvalue())
+            _until_ready(service)
+            yield service
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Where it says that it listens."""
+    end = time.monotonic() + 60
+    while "http://127.0.0.1:" not in (said := log.read_text()):
+        assert process.poll() is None, said
+        assert time.monotonic() < end, said
+        time.sleep(0.05)
+    return int(said.partition("http://127.0.0.1:")[2].partition(",")[0])
+
+
+def _until_ready(service: Service) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(OSError), urllib.request.urlopen(f"{service.url}/readyz", timeout=5):
+            return
+        time.sleep(0.05)
+    raise AssertionError(service.log.read_text())
 
 
 class Lamp(FakeEngine):

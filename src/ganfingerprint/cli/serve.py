@@ -6,8 +6,9 @@ import logging
 import re
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +31,9 @@ def serve(
     ] = None,
     max_body: Annotated[str, typer.Option(metavar="BYTES", help="Largest request, such as 20M.")] = "20M",
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 2,
+    patience: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="For a request's head, and for each pause within its body.")
+    ] = 15,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
@@ -41,26 +45,33 @@ def serve(
     """
     keys = _keys(api_key_file)
     size = _bytes(max_body)
-    try:
-        import uvicorn
-    except ModuleNotFoundError as absent:
-        raise MissingExtraError("uvicorn", "serve", "a service") from absent
+    if find_spec("uvicorn") is None:
+        raise MissingExtraError("uvicorn", "serve", "a service")
     from ganfingerprint.service.app import create_app
     from ganfingerprint.service.settings import ServiceSettings
 
     judge = load_judge(detector, engine=engine, device=device, precision=precision)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    settings = ServiceSettings(api_keys=keys, max_body=size, workers=workers)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells what is in bodies
+    settings = ServiceSettings(api_keys=keys, max_body=size, workers=workers, body_wait_s=patience)
+    _listen(create_app(judge, settings), host, port, patience)
+    return ExitCode.DONE
+
+
+def _listen(app: Any, host: str, port: int, patience: int) -> None:
+    import uvicorn
+
+    from ganfingerprint.service.connections import Connection
+
     config = uvicorn.Config(
-        create_app(judge, settings), log_level="warning", access_log=False, server_header=False, http="h11", ws="none",
-        h11_max_incomplete_event_size=MOST_HEADERS, timeout_graceful_shutdown=FINISH_S, timeout_keep_alive=15,
+        app, log_level="warning", access_log=False, server_header=False, http=Connection, ws="none",
+        h11_max_incomplete_event_size=MOST_HEADERS, timeout_graceful_shutdown=FINISH_S, timeout_keep_alive=patience,
         limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
     with socket.create_server((host, port), backlog=256) as listening:
         at = listening.getsockname()[1]
         print(f"Listening on http://{host}:{at}, page at /, API at /docs; Ctrl-C ends it", file=sys.stderr)
         uvicorn.Server(config).run(sockets=[listening])
-    return ExitCode.DONE
 
 
 def _keys(file: Path | None) -> frozenset[str]:

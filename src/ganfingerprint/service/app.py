@@ -12,7 +12,7 @@ import ganfingerprint
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import GanFingerprintError, MissingExtraError
 from ganfingerprint.examine import with_manifest
-from ganfingerprint.types import Answer
+from ganfingerprint.types import Answer, Failure, Prediction
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -23,7 +23,7 @@ try:
 except ModuleNotFoundError as absent:
     raise MissingExtraError("fastapi", "serve", "a service") from absent
 
-from ganfingerprint.service import answers, looks, pages
+from ganfingerprint.service import answers, looks, pages, shapes
 from ganfingerprint.service.answers import ServiceError, answer_content, detector_content, error_response, failed, gone
 from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
 from ganfingerprint.service.decoding import DecodingPool
@@ -31,20 +31,6 @@ from ganfingerprint.service.limits import Gate
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
 from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, Upload, read_uploads
-from ganfingerprint.types import Failure, Prediction
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "the form cannot be read"},
-    401: {"description": "no key, or a wrong one"},
-    408: {"description": "the body came too slowly"},
-    413: {"description": "too many bytes or pixels"},
-    415: {"description": "not a form with files"},
-    422: {"description": "no picture that can be judged"},
-    500: {"description": "something went wrong here"},
-    501: {"description": "this engine has no heat maps"},
-    503: {"description": "too much waits; see Retry-After"},
-}
-
 
 Found = TypeVar("Found")
 
@@ -73,7 +59,8 @@ class Judging:
             ServiceError: the client has gone.
         """
         async with self._waiting(len(uploads)):
-            tasks = [asyncio.ensure_future(self._one(request, upload)) for upload in uploads]
+            turn = asyncio.Semaphore(self.settings.workers)  # who sends many pictures stands in line with few
+            tasks = [asyncio.ensure_future(self._one(request, upload, turn)) for upload in uploads]
             try:
                 return list(await asyncio.gather(*tasks))
             finally:  # after an error the others are nobody's
@@ -124,8 +111,9 @@ class Judging:
                 raise gone()
             return await run_in_threadpool(self.pool.prepare, upload.data, upload.name)
 
-    async def _one(self, request: Request, upload: Upload) -> Answer:
-        prepared = await self._prepare(request, upload)
+    async def _one(self, request: Request, upload: Upload, turn: asyncio.Semaphore) -> Answer:
+        async with turn:
+            prepared = await self._prepare(request, upload)
         if isinstance(prepared, Failure):
             return prepared
         return await asyncio.wrap_future(self.batcher.judge(prepared))
@@ -151,14 +139,16 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None) -> A
     app = FastAPI(
         title="ganfingerprint", version=ganfingerprint.__version__, docs_url=None, redoc_url=None, lifespan=lifespan,
         description="Tells photographs from images that a generator made. Nothing of a request is kept.",
-        responses=_ERRORS,
+        redirect_slashes=False,
     )  # fmt: skip
     app.state.settings, app.state.metrics = settings, metrics
     _handle_errors(app)
     _add_judging(app, detector)
     _add_looks(app)
+    _add_report(app)
     _add_state(app, detector)
     _add_pages(app)
+    shapes.describe(app, keys=bool(settings.api_keys))
     return Gate(app, settings, metrics)
 
 
@@ -175,7 +165,12 @@ def _refuse_large(answer: Answer, settings: ServiceSettings) -> None:
 
 
 def _add_judging(app: FastAPI, detector: Detector) -> None:
-    @app.post("/v1/predict", openapi_extra=FILES_BODY, summary="Judge one picture or several")
+    @app.post(
+        "/v1/predict",
+        openapi_extra=FILES_BODY,
+        responses=shapes.good(shapes.Answers, shapes.OF_FORM),
+        summary="Judge one picture or several",
+    )
     async def predict(request: Request) -> JSONResponse:
         """A row for each file, in their order. Of a single file that cannot be judged the error is the answer."""
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
@@ -188,7 +183,12 @@ def _add_judging(app: FastAPI, detector: Detector) -> None:
         rows = [answer_content(answer, detector.calibration) for answer in found]
         return JSONResponse({"schema_version": answers.SCHEMA_VERSION, "answers": rows})
 
-    @app.post("/v1/fingerprint", openapi_extra=FILE_BODY, summary="The 512 numbers that the network makes of a picture")
+    @app.post(
+        "/v1/fingerprint",
+        openapi_extra=FILE_BODY,
+        responses=shapes.good(shapes.FingerprintAnswer, shapes.OF_FORM),
+        summary="The 512 numbers that the network makes of a picture",
+    )
     async def fingerprint(request: Request) -> JSONResponse:
         """The mean over its windows; comparable within one detector only."""
         (upload,) = await read_uploads(request, most=1)
@@ -204,6 +204,7 @@ def _add_looks(app: FastAPI) -> None:
         "/v1/explain",
         openapi_extra=FILE_BODY,
         response_class=Response,
+        responses=shapes.HEAT_MAP,
         summary="The picture under its heat map, as PNG",
     )
     async def explain(request: Request) -> Response:
@@ -219,6 +220,7 @@ def _add_looks(app: FastAPI) -> None:
         "/v1/spectrum",
         openapi_extra=FILE_BODY,
         response_class=Response,
+        responses=shapes.other("image/png", shapes.OF_FORM),
         summary="The spectrum of a picture's fine detail, as PNG",
     )
     async def spectrum(request: Request) -> Response:
@@ -227,7 +229,15 @@ def _add_looks(app: FastAPI) -> None:
         found = await _judging(request).prepared(request, upload)
         return Response(await run_in_threadpool(looks.spectrum_png, found), media_type="image/png")
 
-    @app.post("/v1/report", openapi_extra=FILES_BODY, response_class=HTMLResponse, summary="A report, as HTML")
+
+def _add_report(app: FastAPI) -> None:
+    @app.post(
+        "/v1/report",
+        openapi_extra=FILES_BODY,
+        response_class=Response,
+        responses=shapes.other("text/html", shapes.OF_FORM),
+        summary="A report, as HTML",
+    )
     async def report(request: Request) -> HTMLResponse:
         """What `ganfingerprint report` writes, of the files of this request."""
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
@@ -242,22 +252,27 @@ def _add_looks(app: FastAPI) -> None:
 
 
 def _add_state(app: FastAPI, detector: Detector) -> None:
-    @app.get("/v1/detector", summary="What judges here")
+    @app.get("/v1/detector", responses=shapes.good(shapes.DetectorAnswer, shapes.OF_GET), summary="What judges here")
     async def identity(request: Request) -> JSONResponse:
         """Its identity, calibration and measured figures, what its verdicts mean, and what a request may hold."""
         return JSONResponse(detector_content(detector, request.app.state.settings))
 
-    @app.get("/healthz", summary="Whether the process lives")
+    @app.get("/healthz", responses=shapes.good(shapes.Alive, shapes.OF_GET), summary="Whether the process lives")
     async def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok", "version": ganfingerprint.__version__})
 
-    @app.get("/readyz", summary="Whether it takes pictures")
+    @app.get("/readyz", responses=shapes.good(shapes.Ready, shapes.OF_GET), summary="Whether it takes pictures")
     async def readyz(request: Request) -> JSONResponse:
         if not _judging(request).batcher.is_alive:
             raise ServiceError(503, "stopping", "the service is ending")
         return JSONResponse({"status": "ready", "detector_id": detector.detector_id})
 
-    @app.get("/metrics", response_class=Response, summary="Counters, as Prometheus reads them")
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses=shapes.other("text/plain", shapes.OF_GET),
+        summary="Counters, as Prometheus reads them",
+    )
     async def metrics(request: Request) -> Response:
         return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
 
@@ -294,7 +309,9 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, problem: HTTPException) -> JSONResponse:
         code = {404: "no_such_path", 405: "no_such_method"}.get(problem.status_code, "usage")
-        return error_response(request.state.request_id, problem.status_code, code, str(problem.detail))
+        answer = error_response(request.state.request_id, problem.status_code, code, str(problem.detail))
+        answer.headers.update(problem.headers or {})  # which methods a path has
+        return answer
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, problem: Exception) -> JSONResponse:

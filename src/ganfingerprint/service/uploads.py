@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from ganfingerprint.service.answers import ServiceError, gone
 
 MOST_FIELDS = 8  # beside the files; they are not looked at
+LONGEST_FIELD = 64 * 2**10  # bytes of one of them
 LONGEST_NAME = 200  # characters of a file's name that are repeated in answers
-MultiPartParser.spool_max_size = 2**31  # nothing goes to a disk: the whole request is bounded before
+# Of names and fields. Python knows a hundred more, and some take minutes for a megabyte.
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1"})
 
 _FILE = {"type": "string", "format": "binary"}
 
@@ -37,31 +41,57 @@ class Upload:
     data: bytes
 
 
+class _Form(MultiPartParser):
+    """A form that is held in memory, and has an end."""
+
+    spool_max_size = 2**31  # nothing goes to a disk: the whole request is bounded before
+
+    def __init__(self, request: Request, *, most: int) -> None:
+        body = self._to_the_end(request.stream())
+        limits = {"max_files": most, "max_fields": MOST_FIELDS, "max_part_size": LONGEST_FIELD}
+        super().__init__(request.headers, body, **limits)
+        self.whole = False
+
+    def on_end(self) -> None:
+        """The last boundary is here."""
+        self.whole = True
+
+    async def _to_the_end(self, body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(body):
+            async for piece in body:
+                yield piece
+        if not self.whole:  # a file may be missing, or be cut short; the parser closes what it has
+            raise MultiPartException("it ends before its last boundary")
+
+
 async def read_uploads(request: Request, *, most: int) -> list[Upload]:
     """All files of the form, whatever their fields are called.
 
     Raises:
         ServiceError: it is no form with files, has none, or more than `most`.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
         raise ServiceError(415, "not_a_form", "send pictures as files of a form (multipart/form-data)")
+    if options.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise ServiceError(400, "bad_form", "names and fields of a form have to be in UTF-8")
+    parser = _Form(request, most=most)
     try:
-        async with request.form(max_files=most + 1, max_fields=MOST_FIELDS) as form:
-            parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-            if len(parts) > most:
-                raise _too_many(most)
-            uploads = [Upload(name=_name(part.filename), data=await part.read()) for part in parts]
+        async with aclosing(parser.stream):
+            form = await parser.parse()
     except ClientDisconnect:
         raise gone() from None
-    except (MultiPartException, HTTPException) as problem:
-        said = str(getattr(problem, "detail", problem))
-        if "Too many files" in said:
+    except MultiPartException as problem:
+        if "Too many files" in problem.message:
             raise _too_many(most) from problem
-        raise ServiceError(400, "bad_form", f"the form cannot be read ({said})") from problem
-    if not uploads:
-        raise ServiceError(422, "no_file", "the form has no file")
-    return uploads
+        raise ServiceError(400, "bad_form", f"the form cannot be read ({problem.message})") from problem
+    try:
+        parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        if not parts:
+            raise ServiceError(422, "no_file", "the form has no file")
+        return [Upload(name=_name(part.filename), data=await part.read()) for part in parts]
+    finally:
+        await form.close()
 
 
 def _too_many(most: int) -> ServiceError:

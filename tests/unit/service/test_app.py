@@ -19,11 +19,13 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from ganfingerprint.detector import Detector
+from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.errors import ScanError
 from ganfingerprint.scan.decoders import Decoders
 from ganfingerprint.service.app import create_app
 from ganfingerprint.service.decoding import DecodingPool
 from ganfingerprint.service.settings import ServiceSettings
+from ganfingerprint.types import Float32Array, UInt8Array
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 SETTINGS = ServiceSettings(max_body=300_000, max_files=3, workers=1, max_waiting=4, body_wait_s=0.2)
@@ -91,8 +93,10 @@ def test_requests_that_are_no_forms_are_refused(client: TestClient) -> None:
     assert (reply.status_code, error_of(reply)["code"]) in {(400, "bad_form"), (422, "no_file")}
     reply = client.post("/v1/predict", files={"files": (None, b"text")})
     assert (reply.status_code, error_of(reply)["code"]) == (422, "no_file")
-    assert error_of(client.get("/v1/predict"))["code"] == "no_such_method"
-    assert error_of(client.get("/nowhere"))["code"] == "no_such_path"
+    reply = client.get("/v1/predict")
+    assert (error_of(reply)["code"], reply.headers["allow"]) == ("no_such_method", "POST")
+    for path in ("/nowhere", "/v1/predict/", "//v1/predict"):  # nor is anybody sent elsewhere
+        assert error_of(client.get(path, follow_redirects=False))["code"] == "no_such_path"
 
 
 def test_a_form_of_thousands_of_parts_is_refused(client: TestClient) -> None:
@@ -116,6 +120,25 @@ def test_a_fingerprint_is_the_networks_numbers(client: TestClient, bright_detect
     numbers = reply.json()["fingerprint"]
     assert len(numbers) == 512
     assert numbers[:3] == pytest.approx([0.2, 0.2, 0.2], abs=1e-6)
+
+
+class WarmEngine(FakeEngine):
+    """Arithmetic with a heat map: the left half speaks for a fake."""
+
+    def heat(self, windows: UInt8Array) -> Float32Array:
+        heat = np.full((len(windows), 4, 4), -1, np.float32)
+        heat[:, :, :2] = 1
+        return heat
+
+
+def test_an_explanation_is_a_picture(bright_detector: Detector) -> None:
+    warm = Detector(engine=WarmEngine(), card=bright_detector.card)
+    with TestClient(create_app(warm, SETTINGS)) as client:
+        reply = client.post("/v1/explain", files=sent(("a.png", png(250)), field="file"))
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
+    assert reply.headers["x-heat-speaks-for"] == "fake"
+    with PilImage.open(io.BytesIO(reply.content)) as shown:
+        assert (shown.format, shown.size) == ("PNG", (120, 100))
 
 
 def test_an_engine_without_heat_maps_says_so(client: TestClient) -> None:
@@ -192,7 +215,9 @@ def test_the_description_names_every_path_and_every_status(client: TestClient) -
     assert posts | {"/v1/detector", "/healthz"} <= set(paths)
     for path in posts:
         statuses = set(paths[path]["post"]["responses"])
-        assert {"400", "401", "408", "413", "415", "422", "500", "501", "503"} <= statuses
+        assert statuses - {"501"} == {"200", "400", "408", "413", "415", "422", "500", "503"}
+        assert ("501" in statuses) == (path == "/v1/explain")
+    assert set(paths["/healthz"]["get"]["responses"]) == {"200", "413", "500", "503"}
     docs = client.get("/docs")
     assert docs.status_code == 200
     assert not re.search(r"https?://", docs.text)
@@ -214,6 +239,10 @@ def test_keys_are_asked_for_where_there_are_some(bright_detector: Detector) -> N
             assert (reply.status_code, error_of(reply)["code"]) == (401, "unauthorized")
         assert client.get("/v1/detector", headers={"X-API-Key": "other"}).status_code == 200
         assert client.get("/v1/detector", headers={"authorization": "bearer secret"}).status_code == 200
+        document = client.get("/openapi.json").json()
+        assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
+        asked = {path: "401" in methods.popitem()[1]["responses"] for path, methods in document["paths"].items()}
+        assert {path for path, is_asked in asked.items() if not is_asked} == {"/healthz", "/readyz"}
 
 
 def run_app(client: TestClient, messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]) -> tuple[int, str]:
