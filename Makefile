@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
-EXTRAS := report,c2pa,serve,train,backbones,onnx,int8,ray,notebook,dev
+EXTRAS := attribution,report,c2pa,serve,train,backbones,onnx,int8,ray,notebook,dev
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))

@@ -18,6 +18,7 @@ GanFingerprintError
 │   ├── DetectorMissingError    no_detector       there is no detector at that place
 │   ├── DetectorFormatError     detector_format   the folder is not a detector, or of a newer version
 │   └── DetectorDamagedError    detector_damaged  the weights do not have the hash in the card
+├── GalleryError                gallery           a gallery cannot be read, changed or asked
 ├── ScanError                   scan              the folder of a scan cannot be written to or gone on with
 ├── ExportError                 export            an exported network does not answer as the original
 └── TrainingError               training          training cannot start, resume or go on
@@ -67,6 +68,12 @@ class ExportError(GanFingerprintError):
     code = "export"
 
 
+class GalleryError(GanFingerprintError):
+    """A gallery of generators cannot be read, changed or asked."""
+
+    code = "gallery"
+
+
 class ScanError(GanFingerprintError):
     """The folder of a scan cannot be written to or gone on with, or a question to its table cannot be answered."""
 
@@ -75,6 +82,7 @@ class ScanError(GanFingerprintError):
 
 EXTRA_OF = {  # what is imported → the package, and the extra that brings it
     "cv2": ("opencv-python-headless", "train"),
+    "faiss": ("faiss-cpu", "attribution"),
     "fastapi": ("fastapi", "serve"),
     "fpdf": ("fpdf2", "report"),
     "fsspec": ("fsspec", "cloud"),

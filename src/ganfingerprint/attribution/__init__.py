@@ -1,0 +1,38 @@
+"""Whose fingerprint? Embeddings of a detector → fingerprints → evidence for a generator, with "unknown" as an answer.
+
+space      embeddings → a space in which pictures of one generator lie together; likelihood ratios there
+weighing   evidence → probabilities of: each enrolled generator, an unknown one, a photograph
+gallery    what is enrolled (a value), storage: its file
+decide     the two questions: `attribute`, `compare`
+search     the nearest of many fingerprints
+fit        a gallery from labelled pictures
+"""
+
+from ganfingerprint.attribution.decide import attribute, chances_of, compare, compared
+from ganfingerprint.attribution.fit import Labelled, fit_gallery
+from ganfingerprint.attribution.gallery import FEWEST_ENROLLED, PHOTOGRAPH, UNKNOWN, Gallery, Photographs
+from ganfingerprint.attribution.space import FingerprintSpace, fit_space
+from ganfingerprint.attribution.storage import FILE_NAME, changing, read_gallery, save_gallery, shipped_gallery
+from ganfingerprint.attribution.weighing import Weighing
+
+__all__ = [
+    "FEWEST_ENROLLED",
+    "FILE_NAME",
+    "PHOTOGRAPH",
+    "UNKNOWN",
+    "FingerprintSpace",
+    "Gallery",
+    "Labelled",
+    "Photographs",
+    "Weighing",
+    "attribute",
+    "chances_of",
+    "changing",
+    "compare",
+    "compared",
+    "fit_gallery",
+    "fit_space",
+    "read_gallery",
+    "save_gallery",
+    "shipped_gallery",
+]

@@ -1,0 +1,135 @@
+"""The two questions to a gallery: which generator made this picture, and are these pictures of one generator?
+
+An answer is a lead and no proof: fingerprints can be removed, and forged (Wesselkamp et al. 2022, "Misleading
+deep-fake detection with GAN fingerprints").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ganfingerprint.attribution.gallery import PHOTOGRAPH, UNKNOWN, Gallery
+from ganfingerprint.attribution.search import nearest
+from ganfingerprint.errors import GalleryError
+from ganfingerprint.types import Attribution, Candidate, Comparison, Float64Array, Neighbour, Prediction
+
+_LN10 = math.log(10.0)
+
+
+def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours: int = 5) -> list[Attribution]:
+    """Which generator made each picture: an enrolled one, an unknown one, or none as it is a photograph.
+
+    Args:
+        predictions: the detector's answers.
+        gallery: of the same detector.
+        neighbours: how many of the nearest enrolled pictures are named.
+
+    Raises:
+        GalleryError: the gallery is of another detector, or empty.
+    """
+    if not predictions:
+        return []
+    _check(predictions, gallery)
+    fingerprints = gallery.space.project([item.embedding for item in predictions])
+    ratios, chances = chances_of(fingerprints, np.array([item.log10_lr for item in predictions]), gallery)
+    places, distances = nearest(gallery.fingerprints, fingerprints, neighbours)
+    return [
+        _attribution(item, gallery, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
+        for i, item in enumerate(predictions)
+    ]
+
+
+def chances_of(
+    fingerprints: Float64Array, log10_lr: Float64Array, gallery: Gallery
+) -> tuple[Float64Array, Float64Array]:
+    """Natural log ratios [n, c] of the enrolled generators, and the probabilities [n, c + 2]: theirs, unknown, photo.
+
+    Args:
+        fingerprints: in the gallery's space, [n, d].
+        log10_lr: the detector's weight of evidence for *fake*, [n].
+        gallery: what is enrolled.
+    """
+    ratios = gallery.space.log_ratios(fingerprints, gallery.places, gallery.counts)
+    photographs = gallery.photographs.log_ratios(fingerprints, gallery.space)
+    return ratios, gallery.weighing.probabilities(ratios, photographs, _LN10 * log10_lr)
+
+
+def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: Gallery) -> Comparison:
+    """Whether generated pictures of two origins are of one generator; the generator need not be enrolled.
+
+    Args:
+        first: answers of the detector for pictures of one origin, one or more.
+        second: for those of the other.
+        gallery: whose space they are compared in.
+
+    Raises:
+        GalleryError: the gallery is of another detector, or a side has no picture.
+    """
+    if not first or not second:
+        raise GalleryError("a comparison needs at least one picture on either side")
+    _check([*first, *second], gallery)
+    sides = [gallery.space.project([item.embedding for item in side]) for side in (first, second)]
+    return compared(sides[0], sides[1], gallery)
+
+
+def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Comparison:
+    """The same of fingerprints [n, d] and [m, d] in the gallery's space."""
+    a, b = first.mean(axis=0), second.mean(axis=0)
+    ratio = gallery.space.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
+    return Comparison(
+        distance=float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)),
+        log10_lr=float(gallery.pairs.log10_lr(ratio)),
+        prob_same=float(gallery.pairs.prob_fake(ratio)),
+        counts=(len(first), len(second)),
+    )
+
+
+def _check(predictions: Sequence[Prediction], gallery: Gallery) -> None:
+    others = {item.detector_id for item in predictions} - {gallery.detector_id}
+    if others:
+        raise GalleryError(
+            f"the gallery holds fingerprints of detector {gallery.detector_id}, these pictures were judged by "
+            f"{', '.join(sorted(others))}: fingerprints of two detectors cannot be compared"
+        )
+
+
+def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> tuple[Neighbour, ...]:
+    return tuple(
+        Neighbour(id=gallery.ids[place], name=gallery.names[place], distance=float(distance))
+        for place, distance in zip(places, distances, strict=True)
+    )
+
+
+def _attribution(
+    item: Prediction,
+    gallery: Gallery,
+    ratios: Float64Array,
+    chances: Float64Array,
+    near: tuple[Neighbour, ...],
+) -> Attribution:
+    candidates = tuple(
+        Candidate(
+            name=gallery.generators[at],
+            probability=float(chances[at]),
+            log10_lr=float(gallery.weighing.weights[0] * ratios[at] / _LN10),
+            references=int(gallery.counts[at]),
+        )
+        for at in np.argsort(-chances[:-2], kind="stable")
+    )
+    unknown, photograph = float(chances[-2]), float(chances[-1])
+    answers = [*((c.name, c.probability) for c in candidates[:1]), (UNKNOWN, unknown), (PHOTOGRAPH, photograph)]
+    answer, probability = max(answers, key=lambda pair: pair[1])
+    return Attribution(
+        source=item.source,
+        answer=answer,
+        probability=probability,
+        prob_photograph=photograph,
+        prob_unknown=unknown,
+        candidates=candidates,
+        nearest=near,
+        gallery_id=gallery.gallery_id,
+        detector_id=gallery.detector_id,
+    )

@@ -1,0 +1,130 @@
+"""Generators that are known by some of their pictures: a value, changed only by making another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ganfingerprint.attribution.space import FingerprintSpace
+from ganfingerprint.attribution.weighing import Weighing
+from ganfingerprint.calibrate import Calibration
+from ganfingerprint.errors import GalleryError
+from ganfingerprint.types import Float32Array, Float64Array, Int64Array
+
+PHOTOGRAPH, UNKNOWN = "photograph", "unknown generator"  # what an answer may be beside the name of a generator
+FEWEST_ENROLLED = 3  # pictures; the place of a generator is a mean, and one picture is no mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photographs:
+    """Where photographs lie in the space."""
+
+    mean: Float64Array  # [d]
+    precision: Float64Array  # [d, d] inverse of the covariance
+
+    def log_ratios(self, fingerprints: Float64Array, space: FingerprintSpace) -> Float64Array:
+        """Natural log of how much likelier fingerprints [n, d] are of a photograph than of any generator: [n]."""
+        apart = fingerprints - self.mean
+        _, log_volume = np.linalg.slogdet(self.precision)
+        of_it = 0.5 * (log_volume - ((apart @ self.precision) * apart).sum(axis=1))
+        spread = space.within + space.between
+        ratios: Float64Array = of_it + 0.5 * (fingerprints**2 / spread + np.log(spread)).sum(axis=1)
+        return ratios
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """Fingerprints of pictures whose generators are known, and what makes evidence of the distance to them."""
+
+    detector_id: str  # of the network that the fingerprints are of; no other's can be compared with them
+    space: FingerprintSpace
+    photographs: Photographs
+    weighing: Weighing
+    pairs: Calibration  # natural log ratio → evidence that two sets of pictures are of one generator
+    origin: str = ""  # what the space was learnt from, in words
+    fingerprints: Float32Array  # [n, d]
+    names: tuple[str, ...]  # [n] the generator of each picture
+    ids: tuple[str, ...]  # [n] what each is called, for people
+    hashes: tuple[str, ...]  # [n] sha256 of each file
+    generators: tuple[str, ...] = field(init=False)  # in alphabetical order
+    places: Float64Array = field(init=False, repr=False)  # [c, d] mean fingerprint of each generator
+    counts: Int64Array = field(init=False)  # [c] pictures of each generator
+
+    def __post_init__(self) -> None:
+        shape = (len(self.names), self.space.size)
+        if self.fingerprints.shape != shape or not len(self.names) == len(self.ids) == len(self.hashes):
+            raise ValueError(f"a gallery of {shape[0]} pictures needs fingerprints {shape} and as many ids and hashes")
+        generators = tuple(sorted(set(self.names)))
+        of = np.asarray(self.names, dtype=object)
+        parts = [self.fingerprints[of == name] for name in generators]
+        places = [part.mean(axis=0, dtype=np.float64) for part in parts]
+        object.__setattr__(self, "generators", generators)
+        object.__setattr__(self, "places", np.stack(places) if places else np.zeros((0, self.space.size)))
+        object.__setattr__(self, "counts", np.array([len(part) for part in parts], dtype=np.int64))
+
+    @property
+    def gallery_id(self) -> str:
+        """12 hexadecimal digits that change with the pictures, the space and how evidence is weighed."""
+        found = hashlib.sha256(repr((self.detector_id, self.names, self.hashes)).encode("utf-8", "surrogateescape"))
+        space = self.space
+        parts = (space.mean, space.matrix, space.within, space.between, self.photographs.mean, self.weighing.weights)
+        for part in (*parts, self.photographs.precision, self.fingerprints):
+            found.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
+        found.update(repr((round(space.radius, 6), self.pairs)).encode())
+        return found.hexdigest()[:12]
+
+    def enrolled(self, name: str, embeddings: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:
+        """The gallery with further pictures of a generator, new or known; a file that it has already counts once.
+
+        Args:
+            name: the generator.
+            embeddings: of the pictures, [n, e].
+            ids: what each is called, for people.
+            hashes: sha256 of each file.
+
+        Raises:
+            GalleryError: the name cannot be one, too few pictures, or a file that is enrolled for another generator.
+        """
+        if not name.strip() or name in (PHOTOGRAPH, UNKNOWN) or not name.isprintable():
+            raise GalleryError(f"a generator cannot be called {name!r}")
+        known = dict(zip(self.hashes, self.names, strict=True))
+        other = sorted({known[digest] for digest in hashes if known.get(digest, name) != name})
+        if other:
+            raise GalleryError(f"some of these files are enrolled for {', '.join(other)} already; remove that first")
+        fresh = list({digest: at for at, digest in enumerate(hashes) if digest not in known}.values())
+        if len(fresh) + self.names.count(name) < FEWEST_ENROLLED:
+            raise GalleryError(
+                f"{name} would have {len(fresh) + self.names.count(name)} different pictures; at least "
+                f"{FEWEST_ENROLLED} are needed, and 10 or more are of use"
+            )
+        if not fresh:
+            return self
+        added = self.space.project(np.asarray(embeddings)[fresh]).astype(np.float32)
+        return replace(
+            self,
+            fingerprints=np.concatenate([self.fingerprints, added]),
+            names=(*self.names, *[name] * len(fresh)),
+            ids=(*self.ids, *(ids[at] for at in fresh)),
+            hashes=(*self.hashes, *(hashes[at] for at in fresh)),
+        )
+
+    def without(self, name: str) -> Gallery:
+        """The gallery without a generator.
+
+        Raises:
+            GalleryError: it is not enrolled.
+        """
+        if name not in self.generators:
+            raise GalleryError(f"'{name}' is not enrolled (there are: {', '.join(self.generators) or 'none'})")
+        kept = [at for at, other in enumerate(self.names) if other != name]
+        return replace(
+            self,
+            fingerprints=self.fingerprints[kept],
+            names=tuple(self.names[at] for at in kept),
+            ids=tuple(self.ids[at] for at in kept),
+            hashes=tuple(self.hashes[at] for at in kept),
+        )
