@@ -33,11 +33,14 @@ def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours
     if not predictions:
         return []
     _check(predictions, gallery)
+    if not gallery.generators:
+        raise GalleryError("no generator is enrolled in this gallery")
     fingerprints = gallery.space.project([item.embedding for item in predictions])
     ratios, chances = chances_of(fingerprints, np.array([item.log10_lr for item in predictions]), gallery)
     places, distances = nearest(gallery.fingerprints, fingerprints, neighbours)
+    gallery_id = gallery.gallery_id  # once: it takes a look at everything that is enrolled
     return [
-        _attribution(item, gallery, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
+        _attribution(item, gallery, gallery_id, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
         for i, item in enumerate(predictions)
     ]
 
@@ -78,9 +81,10 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
 def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Comparison:
     """The same of fingerprints [n, d] and [m, d] in the gallery's space."""
     a, b = first.mean(axis=0), second.mean(axis=0)
+    alike = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
     ratio = gallery.space.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
     return Comparison(
-        distance=float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)),
+        distance=min(max(1 - alike, 0.0), 2.0),  # beyond by rounding alone
         log10_lr=float(gallery.pairs.log10_lr(ratio)),
         prob_same=float(gallery.pairs.prob_fake(ratio)),
         counts=(len(first), len(second)),
@@ -106,6 +110,7 @@ def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> 
 def _attribution(
     item: Prediction,
     gallery: Gallery,
+    gallery_id: str,
     ratios: Float64Array,
     chances: Float64Array,
     near: tuple[Neighbour, ...],
@@ -130,6 +135,6 @@ def _attribution(
         prob_unknown=unknown,
         candidates=candidates,
         nearest=near,
-        gallery_id=gallery.gallery_id,
+        gallery_id=gallery_id,
         detector_id=gallery.detector_id,
     )
