@@ -1,4 +1,4 @@
-"""Weights are the likeliest ones, and probabilities are those of a conditional logit with one prior for all enrolled."""
+"""Weights are the likeliest ones; probabilities are those of a conditional logit, with one prior for all enrolled."""
 
 from __future__ import annotations
 
