@@ -14,9 +14,10 @@ from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_galler
 from ganfingerprint.types import Float32Array, Float64Array, Prediction, Verdict
 
 E = 40  # numbers of an embedding
+TRAITS = 10  # directions in which generators differ, those that are not enrolled too
 KNOWN = tuple(f"generator {number:02}" for number in range(12))
 DETECTOR = "0123456789ab"
-SCATTER = 0.8  # of pictures around their generator; generators lie about one apart
+SCATTER = 0.6  # of pictures around their generator; generators lie about one apart
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class World:
     detector_id: str = DETECTOR
 
     def embeddings(self, name: str, count: int, seed: int = 0) -> Float32Array:
-        middle = np.random.default_rng([7, zlib.crc32(name.encode())]).normal(1.0, 1.0, E)
+        traits = np.random.default_rng([7, zlib.crc32(name.encode())]).normal(size=TRAITS)
+        middle = 1.0 + traits @ np.random.default_rng(7).normal(0, TRAITS**-0.5, (TRAITS, E))
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         return np.maximum(middle + SCATTER * rng.normal(size=(count, E)), 0).astype(np.float32) ** 2
 
