@@ -123,12 +123,12 @@ def test_what_cannot_be_asked_is_refused(gallery: Gallery, world: Any) -> None:
     assert attribute([], gallery) == []
     with pytest.raises(GalleryError, match=f"of detector {gallery.detector_id}, these pictures were judged by another"):
         attribute([*mine, *others], gallery)
-    for sides in ((mine, others), (others, mine)):
+    for first, second in ((mine, others), (others, mine)):
         with pytest.raises(GalleryError, match="two detectors cannot be compared"):
-            compare(*sides, gallery)
-    for sides in ((mine, []), ([], mine), ([], [])):
+            compare(first, second, gallery)
+    for first, second in ((mine, []), ([], mine), ([], [])):
         with pytest.raises(GalleryError, match="at least one picture on either side"):
-            compare(*sides, gallery)
+            compare(first, second, gallery)
     empty = gallery
     for name in gallery.generators:
         empty = empty.without(name)

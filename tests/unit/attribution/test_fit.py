@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganfingerprint.attribution import PHOTOGRAPH, UNKNOWN, Gallery, Labelled, attribute, fit_gallery, fit_space
+from ganfingerprint.attribution import (
+    PHOTOGRAPH,
+    UNKNOWN,
+    Gallery,
+    Labelled,
+    Weighing,
+    attribute,
+    fit_gallery,
+    fit_space,
+)
 from ganfingerprint.errors import DataError
 
 Fit = Callable[..., Gallery]
@@ -63,6 +72,36 @@ def test_all_evidence_counts_for_what_it_speaks_for(gallery: Gallery) -> None:
     assert (weights[[0, 2, 3]] > 0).all()
     assert gallery.pairs.slope > 0
     assert not gallery.pairs.contradicted
+
+
+def test_weights_are_the_likeliest_for_photographs_enrolled_and_left_out_generators(world: Any) -> None:
+    """Photographs count a half, the enrolled a quarter, and the same pictures without their generator a quarter."""
+    learnt, unseen = sets(world, **{NAMES[0]: 25})
+    made = fit_gallery(learnt, unseen, detector_id=DETECTOR)
+    fingerprints = made.space.project(unseen.embeddings)
+    ratios = made.space.log_ratios(fingerprints, made.places, made.counts)
+    photographs = made.photographs.log_ratios(fingerprints, made.space)
+    detector = unseen.log10_lr * np.log(10)
+
+    def objective(weights: Any) -> float:
+        gains: dict[str, list[float]] = {"photograph": [], "enrolled": [], "left out": []}
+        for at, name in enumerate(unseen.names):
+            evidence = (photographs[at : at + 1], detector[at : at + 1])
+            chances = Weighing(weights=weights).probabilities(ratios[at : at + 1], *evidence)[0]
+            if name == PHOTOGRAPH:
+                gains["photograph"].append(np.log(chances[-1]))
+                continue
+            place = made.generators.index(name)
+            gains["enrolled"].append(np.log(chances[place]))
+            others = np.delete(ratios[at : at + 1], place, axis=1)
+            gains["left out"].append(np.log(Weighing(weights=weights).probabilities(others, *evidence)[0, -2]))
+        means = {key: float(np.mean(values)) for key, values in gains.items()}
+        ridge = 0.5e-3 * float(weights @ weights)
+        return 0.5 * means["photograph"] + 0.25 * means["enrolled"] + 0.25 * means["left out"] - ridge
+
+    top = objective(made.weighing.weights)
+    for step in (*1e-3 * np.eye(5), *-1e-3 * np.eye(5)):
+        assert objective(made.weighing.weights + step) < top
 
 
 def test_a_generator_that_is_set_aside_is_enrolled_and_does_not_form_the_space(world: Any) -> None:
