@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Attribution": "ganfingerprint.types",
+    "Comparison": "ganfingerprint.types",
     "Detector": "ganfingerprint.detector",
     "Failure": "ganfingerprint.types",
     "FingerprintNet": "ganfingerprint.network.fingerprint_net",
+    "Gallery": "ganfingerprint.attribution",
     "GanFingerprintError": "ganfingerprint.errors",
     "Image": "ganfingerprint.types",
     "InputError": "ganfingerprint.errors",
@@ -23,13 +26,18 @@ _PUBLIC = {
     "Prediction": "ganfingerprint.types",
     "TrainConfig": "ganfingerprint.config",
     "Verdict": "ganfingerprint.types",
+    "attribute": "ganfingerprint.attribution",
+    "compare": "ganfingerprint.attribution",
     "decode_image": "ganfingerprint.decode:decode",  # `decode` alone is the module's name
     "evaluate": "ganfingerprint.evaluation.run",
+    "fingerprint_distance": "ganfingerprint.attribution",
     "load_config": "ganfingerprint.config",
+    "read_gallery": "ganfingerprint.attribution",
     "train": "ganfingerprint.training.run",
 }
 
 if TYPE_CHECKING:
+    from ganfingerprint.attribution import Gallery, attribute, compare, fingerprint_distance, read_gallery
     from ganfingerprint.config import TrainConfig, load_config
     from ganfingerprint.decode import decode as decode_image
     from ganfingerprint.detector import Detector
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
     from ganfingerprint.evaluation.run import evaluate
     from ganfingerprint.network.fingerprint_net import FingerprintNet
     from ganfingerprint.training.run import train
-    from ganfingerprint.types import Failure, Image, Label, Prediction, Verdict
+    from ganfingerprint.types import Attribution, Comparison, Failure, Image, Label, Prediction, Verdict
 else:  # hidden from the type checker, to which it would allow any name
 
     def __getattr__(name: str) -> object:
@@ -54,9 +62,12 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Attribution",
+    "Comparison",
     "Detector",
     "Failure",
     "FingerprintNet",
+    "Gallery",
     "GanFingerprintError",
     "Image",
     "InputError",
@@ -65,8 +76,12 @@ __all__ = [
     "TrainConfig",
     "Verdict",
     "__version__",
+    "attribute",
+    "compare",
     "decode_image",
     "evaluate",
+    "fingerprint_distance",
     "load_config",
+    "read_gallery",
     "train",
 ]

@@ -64,6 +64,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "rich": frozenset({"cli"}),
     "ray": frozenset({"scan.cluster"}),
     "c2pa": frozenset({"provenance"}),
+    "faiss": frozenset({"attribution.search"}),
     "fpdf": frozenset({"report.pdf"}),
 }
 # Pillow opens files in decode.py only; elsewhere it converts and resizes pixels, and writes pictures.

@@ -11,9 +11,12 @@ import pytest
 import ganfingerprint
 
 PROMISED = [
+    "Attribution",
+    "Comparison",
     "Detector",
     "Failure",
     "FingerprintNet",
+    "Gallery",
     "GanFingerprintError",
     "Image",
     "InputError",
@@ -22,9 +25,13 @@ PROMISED = [
     "TrainConfig",
     "Verdict",
     "__version__",
+    "attribute",
+    "compare",
     "decode_image",
     "evaluate",
+    "fingerprint_distance",
     "load_config",
+    "read_gallery",
     "train",
 ]
 NEEDS_TORCH = {"FingerprintNet", "train"}

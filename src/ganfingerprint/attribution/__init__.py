@@ -8,7 +8,7 @@ search     the nearest of many fingerprints
 fit        a gallery from labelled pictures
 """
 
-from ganfingerprint.attribution.decide import attribute, chances_of, compare, compared
+from ganfingerprint.attribution.decide import attribute, chances_of, compare, compared, fingerprint_distance
 from ganfingerprint.attribution.fit import Labelled, fit_gallery
 from ganfingerprint.attribution.gallery import FEWEST_ENROLLED, PHOTOGRAPH, UNKNOWN, Gallery, Photographs
 from ganfingerprint.attribution.space import FingerprintSpace, fit_space
@@ -30,6 +30,7 @@ __all__ = [
     "changing",
     "compare",
     "compared",
+    "fingerprint_distance",
     "fit_gallery",
     "fit_space",
     "read_gallery",

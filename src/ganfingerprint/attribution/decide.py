@@ -138,3 +138,15 @@ def _attribution(
         gallery_id=gallery_id,
         detector_id=gallery.detector_id,
     )
+
+
+def fingerprint_distance(first: Prediction, second: Prediction) -> float:
+    """Cosine distance 1 - cos of the embeddings of two pictures, 0 (equal) to 2; `compare` says what it is worth.
+
+    Raises:
+        GalleryError: they were judged by two detectors.
+    """
+    if first.detector_id != second.detector_id:
+        raise GalleryError(f"embeddings of {first.detector_id} and {second.detector_id} cannot be compared")
+    a, b = (item.embedding.astype(np.float64) for item in (first, second))
+    return float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))

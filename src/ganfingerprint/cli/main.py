@@ -12,11 +12,13 @@ import typer
 from typer.main import get_command
 
 from ganfingerprint import __version__
+from ganfingerprint.cli.attribute import attribute, compare
 from ganfingerprint.cli.benchmark import benchmark
 from ganfingerprint.cli.evaluate import evaluate
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.export import export
 from ganfingerprint.cli.fakes import fakes
+from ganfingerprint.cli.gallery import gallery
 from ganfingerprint.cli.import_checkpoint import import_checkpoint
 from ganfingerprint.cli.info import info
 from ganfingerprint.cli.predict import predict
@@ -46,6 +48,9 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.add_typer(benchmark, name="benchmark")
 app.command("report")(report)
+app.command("attribute")(attribute)
+app.command("compare")(compare)
+app.add_typer(gallery, name="gallery")
 app.command("spectrum")(spectrum)
 app.command("info")(info)
 app.command("export")(export)

@@ -1,0 +1,200 @@
+"""`ganfingerprint attribute` and `compare`: whose fingerprint, and are two of one generator?"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.gallery import GalleryFile, judged, open_gallery, say_failures
+from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, load_judge
+from ganfingerprint.cli.predict import Inputs, list_pictures
+from ganfingerprint.cli.tables import Format, open_console, printable, write_json
+from ganfingerprint.errors import UsageError
+from ganfingerprint.types import Answer, Attribution, Comparison, Failure, Prediction
+
+if TYPE_CHECKING:
+    from ganfingerprint.attribution import Gallery
+    from ganfingerprint.config import WindowConfig
+
+COLUMNS = (
+    "path", "sha256", "answer", "probability", "prob_photograph", "prob_unknown", "second", "second_probability",
+    "nearest", "nearest_of", "gallery_id", "error_code", "error",
+)  # fmt: skip
+NOTE = "A lead and no proof: fingerprints can be removed and forged, and a generator that is not enrolled can be near."
+
+
+def attribute(
+    inputs: Inputs,
+    gallery_file: GalleryFile = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    layout: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
+    detector: DetectorFolder = None,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+) -> int:
+    """Name the generator of pictures: an enrolled one, an unknown one, or none as it is a photograph.
+
+    The answer has a probability that was fitted on pictures that the network
+    has not seen. It is a lead and no proof.
+    """
+    from ganfingerprint.attribution import attribute as ask
+
+    paths = list_pictures(inputs, recursive=recursive, output_dir=Path("-"))
+    judge = load_judge(detector, engine=engine, device=device, precision="auto")
+    known = open_gallery(gallery_file, judge)
+    answers = list(judged(judge, paths))
+    found = iter(ask([item for item in answers if isinstance(item, Prediction)], known))
+    pairs = [(item, None if isinstance(item, Failure) else next(found)) for item in answers]
+    if layout is Format.JSON:
+        write_json(
+            {"gallery_id": known.gallery_id, "note": NOTE, "pictures": [_json(*pair) for pair in pairs]}, sys.stdout
+        )
+    elif layout is Format.CSV:
+        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_row(*pair) for pair in pairs)
+    else:
+        _print(pairs, known)
+    return ExitCode.SOME_FAILED if any(found is None for _, found in pairs) else ExitCode.DONE
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", readable=False, help="A picture; with --many a folder.")],
+    second: Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another one.")],
+    many: Annotated[bool, typer.Option("--many", help="A and B are folders of one origin each.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the mean spectra of both sides, and their peaks.")
+    ] = None,
+    gallery_file: GalleryFile = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    layout: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    detector: DetectorFolder = None,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+) -> int:
+    """Say whether generated pictures of two origins are of one generator, which need not be known.
+
+    Of photographs the answer means nothing: their verdicts are shown, too.
+    """
+    from ganfingerprint.attribution import compare as ask
+
+    if layout is Format.CSV:
+        raise UsageError("a comparison is one answer: --format table or json")
+    _check_sides((first, second), many)
+    judge = load_judge(detector, engine=engine, device=device, precision="auto")
+    known = open_gallery(gallery_file, judge)
+    paths = [list_pictures([side], recursive=recursive, output_dir=Path("-")) for side in (first, second)]
+    answers = [list(judged(judge, side)) for side in paths]
+    sides = [[item for item in side if isinstance(item, Prediction)] for side in answers]
+    failed = say_failures([*answers[0], *answers[1]])
+    found = ask(sides[0], sides[1], known)
+    if out is not None:
+        _draw((first, second), sides, judge.window, out)
+    _say(found, sides, known, layout)
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+
+
+def _check_sides(sides: tuple[Path, Path], many: bool) -> None:
+    for side in sides:
+        if side.is_dir() and not many:
+            raise UsageError(f"{side} is a folder: --many compares two folders")
+        if many and side.exists() and not side.is_dir():
+            raise UsageError(f"{side} is a file: --many compares two folders")
+
+
+def _json(answer: Answer, found: Attribution | None) -> dict[str, Any]:
+    if isinstance(answer, Failure):
+        return {"path": answer.source, "error": {"code": answer.code, "message": answer.error}}
+    assert found is not None  # whatever was judged is attributed
+    facts = dataclasses.asdict(found)
+    del facts["source"], facts["gallery_id"]
+    return {"path": answer.source, "sha256": answer.sha256, "error": None, **facts}
+
+
+def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
+    if isinstance(answer, Failure):
+        return {"path": answer.source, "error_code": answer.code, "error": answer.error}
+    assert found is not None
+    second = found.candidates[1] if len(found.candidates) > 1 else None
+    near = found.nearest[0] if found.nearest else None
+    return {
+        "path": answer.source,
+        "sha256": answer.sha256,
+        "answer": found.answer,
+        "probability": found.probability,
+        "prob_photograph": found.prob_photograph,
+        "prob_unknown": found.prob_unknown,
+        "second": second and second.name,
+        "second_probability": second and second.probability,
+        "nearest": near and near.id,
+        "nearest_of": near and near.name,
+        "gallery_id": found.gallery_id,
+    }
+
+
+def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> None:
+    console = open_console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("file", overflow="fold")
+    table.add_column("generator", overflow="fold")
+    for name in ("P(answer)", "P(photograph)", "P(unknown)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("next candidates", overflow="fold")
+    for answer, found in pairs:
+        if found is not None:
+            others = [c for c in found.candidates if c.name != found.answer and c.probability >= 0.01][:2]
+            table.add_row(
+                Text(printable(answer.source)),
+                Text(printable(found.answer)),
+                *(f"{value:.2f}" for value in (found.probability, found.prob_photograph, found.prob_unknown)),
+                Text(printable(", ".join(f"{c.name} {c.probability:.2f}" for c in others))),
+            )
+    console.print(table)
+    say_failures([answer for answer, _ in pairs])
+    console.print(f"{len(known.generators)} generators are known (gallery {known.gallery_id}). {NOTE}", markup=False)
+
+
+def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layout: Format) -> None:
+    verdicts = [[item.verdict.value for item in side] for side in sides]
+    if layout is Format.JSON:
+        facts = {**dataclasses.asdict(found), "gallery_id": known.gallery_id, "note": NOTE}
+        write_json(
+            {**facts, "verdicts": [{v: side.count(v) for v in sorted(set(side))} for side in verdicts]}, sys.stdout
+        )
+        return
+    which = "one generator" if found.log10_lr > 0 else "two generators"
+    times = 10 ** abs(found.log10_lr)
+    print(
+        f"The fingerprints of {found.counts[0]} and {found.counts[1]} pictures are about {times:.1f} times as likely "
+        f"if they are of {which} (P(one generator) {found.prob_same:.3f} at even odds; distance {found.distance:.3f}; "
+        f"bounded at {10**known.pairs.log10_lr_bound:.0f} times)."
+    )
+    for name, side in zip(("first", "second"), verdicts, strict=True):
+        if side.count("fake") < len(side):
+            said = ", ".join(f"{side.count(v)} {v}" for v in ("fake", "uncertain", "real") if v in side)
+            print(f"Of the {name} side the detector says: {said}. The comparison holds for generated pictures alone.")
+    print(NOTE)
+
+
+def _draw(names: tuple[Path, Path], sides: list[list[Prediction]], policy: WindowConfig, out: Path) -> None:
+    from ganfingerprint.decode import decode
+    from ganfingerprint.evaluation.canvas import save_figure
+    from ganfingerprint.evaluation.spectrum_plots import plot_spectra
+    from ganfingerprint.explain.spectrum import mean_spectrum, residual_spectrum
+    from ganfingerprint.windows import cut_windows
+
+    spectra = {
+        f"{place}: {name.name}": mean_spectrum(
+            residual_spectrum(cut_windows(decode(item.source), policy).pixels) for item in side
+        )
+        for place, name, side in zip("AB", names, sides, strict=True)
+    }
+    save_figure(plot_spectra(spectra), out)
