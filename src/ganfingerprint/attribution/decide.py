@@ -81,10 +81,9 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
 def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Comparison:
     """The same of fingerprints [n, d] and [m, d] in the gallery's space."""
     a, b = first.mean(axis=0), second.mean(axis=0)
-    alike = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
     ratio = gallery.space.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
     return Comparison(
-        distance=min(max(1 - alike, 0.0), 2.0),  # beyond by rounding alone
+        distance=_cosine_distance(a, b),
         log10_lr=float(gallery.pairs.log10_lr(ratio)),
         prob_same=float(gallery.pairs.prob_fake(ratio)),
         counts=(len(first), len(second)),
@@ -148,5 +147,9 @@ def fingerprint_distance(first: Prediction, second: Prediction) -> float:
     """
     if first.detector_id != second.detector_id:
         raise GalleryError(f"embeddings of {first.detector_id} and {second.detector_id} cannot be compared")
-    a, b = (item.embedding.astype(np.float64) for item in (first, second))
-    return float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+    return _cosine_distance(*(item.embedding.astype(np.float64) for item in (first, second)))
+
+
+def _cosine_distance(a: Float64Array, b: Float64Array) -> float:
+    alike = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+    return min(max(1 - alike, 0.0), 2.0)  # beyond by rounding alone

@@ -81,13 +81,13 @@ class Gallery:
 
     @property
     def gallery_id(self) -> str:
-        """12 hexadecimal digits that change with anything that the gallery holds."""
+        """12 hexadecimal digits that change with the pictures, the space and how evidence is weighed."""
+        found = hashlib.sha256(repr((self.detector_id, self.names, self.hashes)).encode("utf-8", "surrogateescape"))
         space = self.space
-        words = (self.detector_id, self.origin, float(space.radius), self.pairs, self.names, self.ids, self.hashes)
-        found = hashlib.sha256(repr(words).encode())
         parts = (space.mean, space.matrix, space.within, space.between, self.photographs.mean, self.weighing.weights)
         for part in (*parts, self.photographs.precision, self.fingerprints):
             found.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
+        found.update(repr((round(space.radius, 6), self.pairs)).encode())
         return found.hexdigest()[:12]
 
     def enrolled(self, name: str, embeddings: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:

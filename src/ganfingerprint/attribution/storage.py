@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import stat
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
     }
     arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in tensors.items()}
     arrays["fingerprints"] = np.ascontiguousarray(gallery.fingerprints, dtype=np.float32)
-    words = {
+    words: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "gallery_id": gallery.gallery_id,
         "detector_id": gallery.detector_id,
@@ -61,6 +62,7 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
         "ids": gallery.ids,
         "hashes": gallery.hashes,
     }
+    words["checksum"] = _checksum(words)
     try:
         content = safetensors.numpy.save(arrays, metadata={_WORDS: json.dumps(words)})
     except safetensors.SafetensorError as problem:  # its header is limited, and holds the words
@@ -86,6 +88,9 @@ def read_gallery(path: Path) -> Gallery:
         version = words.get("format_version")
         if version != FORMAT_VERSION:
             raise GalleryError(f"{path}: written in format {version!r}, this version reads {FORMAT_VERSION}")
+        checksum = words.pop("checksum", None)  # the first galleries have none
+        if checksum not in (None, _checksum(words)):
+            raise GalleryError(f"{path}: is damaged: its words do not have their checksum")
         gallery = _gallery(words, arrays)
     except GalleryError:
         raise
@@ -141,6 +146,11 @@ def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length].decode("utf-8"))
     return json.loads(header["__metadata__"][_WORDS]), arrays
+
+
+def _checksum(words: dict[str, Any]) -> str:
+    """Of all words but itself: the identity of a gallery leaves out what people call its pictures."""
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:

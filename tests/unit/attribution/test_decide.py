@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ganfingerprint.attribution import PHOTOGRAPH, UNKNOWN, Gallery, attribute, chances_of, compare, compared
+from ganfingerprint.attribution.decide import fingerprint_distance
 from ganfingerprint.errors import GalleryError
 from ganfingerprint.types import Attribution
 
@@ -182,3 +183,12 @@ def test_evidence_is_bounded_by_what_it_was_fitted_on(gallery: Gallery, world: A
     assert same.log10_lr == pytest.approx(bound)
     assert different.log10_lr == pytest.approx(-bound)
     assert 0 < different.prob_same < same.prob_same < 1
+
+
+def test_the_distance_of_two_pictures_is_that_of_their_embeddings(world: Any) -> None:
+    (one, other), foreign = world.predictions("origin 1", 2), world.predictions("origin 1", 1, detector_id="another")[0]
+    a, b = one.embedding.astype(np.float64), other.embedding.astype(np.float64)
+    assert fingerprint_distance(one, other) == pytest.approx(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
+    assert all(fingerprint_distance(p, p) >= 0 for p in world.predictions("origin 2", 100))
+    with pytest.raises(GalleryError, match="cannot be compared"):
+        fingerprint_distance(one, foreign)

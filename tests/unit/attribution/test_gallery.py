@@ -141,18 +141,17 @@ def changes(gallery: Gallery) -> dict[str, Gallery]:
         "slope": replace(gallery, pairs=replace(gallery.pairs, slope=gallery.pairs.slope + 1e-9)),
         "bound": replace(gallery, pairs=replace(gallery.pairs, log10_lr_bound=1.0)),
         "detector": replace(gallery, detector_id="another"),
-        "origin": replace(gallery, origin="another"),
         "fingerprints": replace(gallery, fingerprints=gallery.fingerprints * np.float32(1.001)),
         "names": replace(gallery, names=(gallery.names[-1], *gallery.names[1:])),
-        "ids": replace(gallery, ids=("another", *gallery.ids[1:])),
         "hashes": replace(gallery, hashes=("0" * 64, *gallery.hashes[1:])),
     }
 
 
 def test_the_identity_changes_with_every_part(gallery: Gallery) -> None:
     found = {name: changed.gallery_id for name, changed in changes(gallery).items()}
-    assert len({gallery.gallery_id, *found.values()}) == 1 + len(found) == 17
-    assert replace(gallery).gallery_id == gallery.gallery_id
+    assert len({gallery.gallery_id, *found.values()}) == 1 + len(found) == 15
+    words = replace(gallery, origin="another", ids=("another", *gallery.ids[1:]))  # what people call them
+    assert words.gallery_id == gallery.gallery_id
     assert all(len(other) == 12 and int(other, 16) >= 0 for other in found.values())
 
 

@@ -39,14 +39,25 @@ def saved(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def changed(
-    saved: bytes, words: Callable[[Any], Any] = lambda said: said, arrays: dict[str, Any] | None = None
+    saved: bytes,
+    words: Callable[[Any], Any] = lambda said: said,
+    arrays: dict[str, Any] | None = None,
+    *,
+    checksum: bool = False,
 ) -> bytes:
-    """The file with other words, or other arrays; None takes one away."""
-    header = json.loads(saved[8 : 8 + int.from_bytes(saved[:8], "little")])
-    said = json.loads(header["__metadata__"][WORDS])
+    """The file with other words, or other arrays; None takes one away. Without a checksum, which would stop it first."""
+    said = words_of(saved)
+    if not checksum:
+        del said["checksum"]
     held = {**safetensors.numpy.load(saved), **(arrays or {})}
     metadata = {WORDS: json.dumps(words(said))}
     return safetensors.numpy.save({k: v for k, v in held.items() if v is not None}, metadata=metadata)
+
+
+def words_of(saved: bytes) -> dict[str, Any]:
+    header = json.loads(saved[8 : 8 + int.from_bytes(saved[:8], "little")])
+    said: dict[str, Any] = json.loads(header["__metadata__"][WORDS])
+    return said
 
 
 def refused(path: Path, content: bytes, match: str | None = None) -> None:
@@ -126,7 +137,7 @@ def test_a_changed_byte_anywhere_is_refused_or_changes_nothing(
     gallery: Gallery, saved: bytes, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     path, harmless = tmp_path / FILE_NAME, 0
-    places = [*range(64), *rng.integers(64, len(saved), 250).tolist()]
+    places = [*range(64), *rng.integers(64, len(saved), 150).tolist()]
     for at in places:
         damaged = bytearray(saved)
         damaged[at] ^= int(rng.choice([1, 2, 4, 8, 16, 32, 64, 128, 255]))
@@ -185,11 +196,14 @@ def test_words_that_are_no_json_are_refused(saved: bytes, tmp_path: Path, text: 
 )
 @pytest.mark.parametrize("value", [None, [], {}, "x", -1, float("nan"), 10**400, [[1]], ["a"]], ids=range(9))
 def test_any_word_of_another_kind_is_refused(saved: bytes, tmp_path: Path, name: str, value: Any) -> None:
-    refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}))
+    refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}, checksum=True))
+    if name != "origin":  # any text can be one
+        refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}))
 
 
 def test_no_word_may_be_absent(saved: bytes, tmp_path: Path) -> None:
-    said = json.loads(json.loads(saved[8 : 8 + int.from_bytes(saved[:8], "little")])["__metadata__"][WORDS])
+    said = words_of(saved)
+    del said["checksum"]
     arrays = safetensors.numpy.load(saved)
     for name in said:
         fewer = {key: value for key, value in said.items() if key != name}
@@ -199,6 +213,19 @@ def test_no_word_may_be_absent(saved: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, [], "x", float("nan"), float("inf"), -1, 10**400], ids=range(7))
 def test_a_calibration_that_cannot_be_is_refused(saved: bytes, tmp_path: Path, value: Any) -> None:
     refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, "pairs": {**said["pairs"], "slope": value}}))
+
+
+@pytest.mark.parametrize("name", ["origin", "ids", "radius"])
+def test_words_that_the_identity_leaves_out_have_a_checksum(saved: bytes, tmp_path: Path, name: str) -> None:
+    other = {"origin": "elsewhere", "ids": ["another", *words_of(saved)["ids"][1:]], "radius": None}[name]
+    other = words_of(saved)["radius"] * (1 + 1e-12) if other is None else other
+    content = changed(saved, lambda said: {**said, name: other}, checksum=True)
+    refused(tmp_path / FILE_NAME, content, "do not have their checksum")
+
+
+def test_a_gallery_from_before_there_was_a_checksum_is_read(gallery: Gallery, saved: bytes, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(changed(saved))
+    assert same(read_gallery(tmp_path / FILE_NAME), gallery)
 
 
 @pytest.mark.parametrize("name", ["names", "ids", "hashes"])
