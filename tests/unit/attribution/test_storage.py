@@ -45,7 +45,7 @@ def changed(
     *,
     checksum: bool = False,
 ) -> bytes:
-    """The file with other words, or other arrays; None takes one away. Without a checksum, which would stop it first."""
+    """The file with other words, or other arrays; None takes one away. A checksum would stop most of it first."""
     said = words_of(saved)
     if not checksum:
         del said["checksum"]
