@@ -58,6 +58,7 @@ SERVICE_CODES = {
     "client_gone": "nobody listens any more; seen in the log only",
     "internal": "a fault of the service",
     "no_file": "the form has no file",
+    "no_gallery": "no generators are known: the detector has no gallery",
     "no_heat": "this engine has no heat maps",
     "no_such_method": "the path takes another method",
     "no_such_path": "there is no such path",

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from ganfingerprint.artifact import Card, write_detector
+from ganfingerprint.artifact import Card, read_card, write_detector
+from ganfingerprint.attribution import Gallery, save_gallery
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 from ganfingerprint.detector import Detector
@@ -63,13 +64,16 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def served(tmp_path_factory: pytest.TempPathFactory, tint_gallery: Callable[[str], Gallery]) -> Iterator[Service]:
     """One for all tests; whatever they do to it, it has to stay."""
     pytest.importorskip("uvicorn")
     folder = tmp_path_factory.mktemp("served")
     (folder / "keys.txt").write_text(KEY)
     command = [sys.executable, "-m", "ganfingerprint", "serve", "--port", "0", "--workers", "1", "--max-body", "4M"]
-    command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(write_arithmetic(folder / "detector"))]
+    made = write_arithmetic(folder / "detector")
+    save_gallery(tint_gallery(read_card(made).detector_id), folder / "gallery.safetensors")
+    command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(made)]
+    command += ["--gallery", str(folder / "gallery.safetensors")]
     command += ["--engine", "fake", "--patience", "1"]
     log = folder / "log.txt"
     stream = io.BytesIO()
@@ -132,13 +136,16 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[[Any], AbstractContextManager[Served]]:
-    """`with serving(settings) as served`: a service on a port of its own, in this process."""
+def serving() -> Callable[..., AbstractContextManager[Served]]:
+    """`with serving(settings) as served`: a service on a port of its own, in this process.
+
+    A second argument makes the gallery for the id of its detector; without one it has none.
+    """
     return _serving
 
 
 @contextmanager
-def _serving(settings: Any) -> Iterator[Served]:
+def _serving(settings: Any, gallery_of: Callable[[str], Gallery] | None = None) -> Iterator[Served]:
     import uvicorn
 
     from ganfingerprint.service.app import create_app
@@ -150,7 +157,8 @@ def _serving(settings: Any) -> Iterator[Served]:
     )  # fmt: skip
     window = WindowConfig(size=96, count=4)
     card = Card(name="lamp", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
-    app = create_app(Detector(engine=engine, card=card), settings)
+    detector = Detector(engine=engine, card=card)
+    app = create_app(detector, settings, gallery_of and gallery_of(detector.detector_id))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, http="h11", ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
