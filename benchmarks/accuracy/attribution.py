@@ -1,0 +1,290 @@
+"""Attribution measured: known generators, unknown ones, generators enrolled from a few pictures, comparisons.
+
+Everything is asked of pictures of `test` and `external`, as they are and after the web tier; the gallery was learnt
+from `train` and weighed on `validation`. Aligned fakes are left out. 95 % bootstrap by group; of figures over draws of
+reference pictures the mean over draws, and the lowest and highest draw.
+
+    python benchmarks/accuracy/attribution.py --data-root DIR [--gallery FILE] [--output results/attribution]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from attribution_plots import plot_confusion, plot_map, plot_open_set
+from numpy.typing import NDArray
+
+from ganfingerprint.atomic import replacing
+from ganfingerprint.attribution import (
+    FILE_NAME,
+    PHOTOGRAPH,
+    Gallery,
+    Labelled,
+    chances_of,
+    compared,
+    read_gallery,
+)
+from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, read_catalog
+from ganfingerprint.delivery import TIERS
+from ganfingerprint.detector import Detector
+from ganfingerprint.evaluation.attribution import see
+from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
+from ganfingerprint.evaluation.canvas import save_figure
+from ganfingerprint.evaluation.metrics import auc
+
+Floats = NDArray[np.float64]
+Row = tuple[str, str, str, float, float, float, int]
+LARGE = 100  # training pictures of the generators of the closed set
+FEW = {10: 20, 25: 40, 50: 60}  # pictures enrolled → those that a generator must have
+DRAWS, PAIRS = 10, 4000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Pictures of one split, delivered in one way, without aligned fakes."""
+
+    what: str
+    seen: Labelled
+    names: NDArray[np.str_]  # as the gallery calls them
+    groups: NDArray[np.str_]
+
+    def fingerprints(self, gallery: Gallery) -> Floats:
+        return gallery.space.project(self.seen.embeddings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--gallery", type=Path, default=Path("weights") / FILE_NAME)
+    parser.add_argument("--merge", action="append", default=["stylegan2-edit=stylegan2-ffhq"], metavar="NAME=OTHER")
+    parser.add_argument("--output", type=Path, default=Path("results/attribution"))
+    parser.add_argument("--seed", type=int, default=42)
+    args = parser.parse_args()
+    catalog, gallery, detector = read_catalog(args.data_root), read_gallery(args.gallery), Detector.from_pretrained()
+    renamed = dict(text.split("=") for text in args.merge)
+    asked = {
+        (split, way): look(detector, catalog, split, way, renamed) for split in ("test", "external") for way in WAYS
+    }
+    counts = Counter(renamed.get(s.generator, s.generator) for s in catalog.split("train") if s.is_fake)
+    large = [name for name in gallery.generators if counts[name] >= LARGE and not name.startswith(f"{PROXY_FAMILY}:")]
+    rows = list(measured(gallery, asked, large, args.seed))
+    with replacing(args.output / "attribution.csv") as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("question", "pictures", "figure", "value", "low", "high", "n"))
+        for row in rows:
+            writer.writerow((*row[:3], *(f"{value:.4f}" for value in row[3:6]), row[6]))
+    test, external = asked["test", "as it is"], asked["external", "as it is"]
+    save_figure(plot_confusion(*confusion(gallery, test)), args.output / "confusion.png")
+    save_figure(plot_open_set(open_set(gallery, asked, args.seed)), args.output / "open_set.png")
+    places = [split.fingerprints(gallery) for split in (test, external)]
+    save_figure(plot_map(places[0], test.names, places[1], external.names, args.seed), args.output / "map.png")
+
+
+WAYS = {"as it is": None, "web": TIERS["web"]}
+
+
+def look(detector: Detector, catalog: Catalog, split: str, way: str, renamed: dict[str, str]) -> Asked:
+    samples = [sample for sample in catalog.split(split) if sample.family != PROXY_FAMILY]
+    print(split, way, len(samples), flush=True)
+    seen = see(detector, samples, delivery=WAYS[way], renamed=renamed)
+    if len(seen) != len(samples):
+        raise SystemExit(f"{split}: {len(samples) - len(seen)} pictures cannot be read")
+    return Asked(f"{split}, {way}", seen, np.array(seen.names), np.array([group(sample) for sample in samples]))
+
+
+def group(sample: Sample) -> str:
+    return sample.group or sample.path.name
+
+
+def measured(gallery: Gallery, asked: dict[tuple[str, str], Asked], large: Sequence[str], seed: int) -> Iterator[Row]:
+    for way in WAYS:
+        test, external = asked["test", way], asked["external", way]
+        yield closed_set(gallery, test, large, "closed set, generators with 100 training pictures", seed)
+        yield closed_set(gallery, test, named(gallery), "closed set, all enrolled generators", seed)
+        yield from answers(gallery, test, seed)
+        yield refused(gallery, test, external, seed)
+        yield left_out(gallery, test, seed)
+        for count, need in FEW.items():
+            yield few_shot(gallery, external, count, need, seed)
+        yield few_shot(gallery, external, 25, 40, seed, beside_known=True)
+        for split in (test, external):
+            for sides in ((1, 1), (5, 1), (5, 5)):
+                yield from comparisons(gallery, split, *sides, seed)
+
+
+def named(gallery: Gallery) -> list[str]:
+    return [name for name in gallery.generators if not name.startswith(f"{PROXY_FAMILY}:")]
+
+
+def accuracy(question: str, what: str, right: NDArray[np.bool_], groups: NDArray[np.str_], seed: int) -> Row:
+    ones = np.ones(len(right), bool)
+    (found,) = bootstrap_intervals(
+        ones, right.astype(float), groups, {"mean": lambda _, hits: float(hits.mean())}, seed=seed
+    ).values()
+    return question, what, "accuracy", found.value, found.low, found.high, len(right)
+
+
+def closed_set(gallery: Gallery, asked: Asked, names: Sequence[str], question: str, seed: int) -> Row:
+    """The likeliest of these generators, for pictures of these."""
+    at, rows = [gallery.generators.index(name) for name in names], np.isin(asked.names, names)
+    _, chances = chances_of(asked.fingerprints(gallery)[rows], asked.seen.log10_lr[rows], gallery)
+    guessed = np.array(names)[chances[:, at].argmax(axis=1)]
+    return accuracy(question, asked.what, guessed == asked.names[rows], asked.groups[rows], seed)
+
+
+def answered(gallery: Gallery, asked: Asked) -> tuple[NDArray[np.str_], Floats]:
+    """The full answer to each picture, and the probability of its best candidate."""
+    _, chances = chances_of(asked.fingerprints(gallery), asked.seen.log10_lr, gallery)
+    words = np.array([*gallery.generators, "unknown generator", PHOTOGRAPH])
+    return words[chances.argmax(axis=1)], chances[:, :-2].max(axis=1)
+
+
+def answers(gallery: Gallery, asked: Asked, seed: int) -> Iterator[Row]:
+    """Answers as users get them, with "unknown" and "photograph" among them."""
+    given, _ = answered(gallery, asked)
+    known, photographs = np.isin(asked.names, gallery.generators), asked.names == PHOTOGRAPH
+    for rows, truth in ((known, "known generators"), (photographs, "photographs")):
+        right = given[rows] == asked.names[rows]
+        yield accuracy(f"full answer, {truth}", asked.what, right, asked.groups[rows], seed)
+    is_name = ~np.isin(given, ["unknown generator", PHOTOGRAPH])
+    question = "photographs to which a generator is named"
+    yield accuracy(question, asked.what, is_name[photographs], asked.groups[photographs], seed)
+    rows, right = known & is_name, given == asked.names
+    yield accuracy("a generator is named, and it is the one", asked.what, right[rows], asked.groups[rows], seed)
+
+
+def refused(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Row:
+    """Known generators against photographs and unknown generators, by the probability of the best candidate."""
+    parts = [(asked, answered(gallery, asked)[1]) for asked in (test, external)]
+    known = np.concatenate([np.isin(asked.names, gallery.generators) for asked, _ in parts])
+    scores = np.concatenate([best for _, best in parts])
+    groups = np.concatenate([asked.groups for asked, _ in parts])
+    (found,) = bootstrap_intervals(known, scores, groups, {"auc": auc}, seed=seed).values()
+    what = f"{test.what} + external"
+    return (
+        "known or not (photographs, external generators)",
+        what,
+        "auroc",
+        found.value,
+        found.low,
+        found.high,
+        len(known),
+    )
+
+
+def left_out(gallery: Gallery, asked: Asked, seed: int) -> Row:
+    """Each known generator against itself when it is not enrolled (the network has learnt from it all the same)."""
+    _, best = answered(gallery, asked)
+    known = np.isin(asked.names, gallery.generators)
+    unknown = np.zeros(len(known))
+    for name in set(asked.names[known]):
+        rows = asked.names == name
+        rest = gallery.without(str(name))
+        _, chances = chances_of(asked.fingerprints(rest)[rows], asked.seen.log10_lr[rows], rest)
+        unknown[rows] = chances[:, :-2].max(axis=1)
+    truth = np.repeat([True, False], int(known.sum()))
+    scores, groups = np.concatenate([best[known], unknown[known]]), np.tile(asked.groups[known], 2)
+    (found,) = bootstrap_intervals(truth, scores, groups, {"auc": auc}, seed=seed).values()
+    return "known or not (left out of the gallery)", asked.what, "auroc", found.value, found.low, found.high, len(truth)
+
+
+def few_shot(gallery: Gallery, asked: Asked, count: int, need: int, seed: int, *, beside_known: bool = False) -> Row:
+    """Unknown generators enrolled from `count` pictures, judged on the rest; alone, or beside all known ones."""
+    found = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
+    names = sorted(name for name, number in found.items() if number >= need and name not in gallery.generators)
+    rates, judged = [], 0
+    for draw in range(DRAWS):
+        rng = np.random.default_rng((seed, draw))
+        own, rest = gallery, np.zeros(len(asked.names), bool)
+        for name in gallery.generators if not beside_known else ():
+            own = own.without(name)
+        for name in names:
+            order = rng.permutation(np.flatnonzero(asked.names == name))
+            chosen = order[:count]
+            hashes = [asked.seen.hashes[at] for at in chosen]
+            own = own.enrolled(name, asked.seen.embeddings[chosen], hashes, hashes)
+            rest[order[count:]] = True
+        _, chances = chances_of(asked.fingerprints(own)[rest], asked.seen.log10_lr[rest], own)
+        guessed = np.array(own.generators)[chances[:, :-2].argmax(axis=1)]
+        rates.append(float((guessed == asked.names[rest]).mean()))
+        judged = int(rest.sum())
+    beside = ", beside all known" if beside_known else ""
+    question = f"{len(names)} new generators from {count} pictures each{beside}"
+    return question, asked.what, "accuracy", float(np.mean(rates)), min(rates), max(rates), judged
+
+
+def comparisons(gallery: Gallery, asked: Asked, first: int, second: int, seed: int) -> Iterator[Row]:
+    """Two sets of generated pictures, half of the pairs of one generator; each generator as often as another.
+
+    Resampled by generator: pairs of one share its pictures.
+    """
+    fingerprints, rng = asked.fingerprints(gallery), np.random.default_rng((seed, first, second))
+    counts = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
+    places = {name: np.flatnonzero(asked.names == name) for name, n in sorted(counts.items()) if n >= first + second}
+    names = list(places)
+    evidence, same, of = np.zeros(PAIRS), np.arange(PAIRS) % 2 == 0, [""] * PAIRS
+    for pair in range(PAIRS):
+        of[pair] = a = names[rng.integers(len(names))]
+        b = a if same[pair] else names[rng.choice([at for at, name in enumerate(names) if name != a])]
+        drawn = rng.permutation(places[a])
+        left = drawn[:first]
+        right = drawn[first : first + second] if same[pair] else rng.permutation(places[b])[:second]
+        evidence[pair] = compared(fingerprints[left], fingerprints[right], gallery).log10_lr
+    (found,) = bootstrap_intervals(same, evidence, of, {"auc": auc}, seed=seed).values()
+    question = f"one generator or two, {first} against {second}"
+    yield question, asked.what, "auc", found.value, found.low, found.high, PAIRS
+    yield question, asked.what, "cllr", cllr(evidence, same), float("nan"), float("nan"), PAIRS
+
+
+def cllr(log10_lr: Floats, same: NDArray[np.bool_]) -> float:
+    """Cost of log likelihood ratios, bits; 1: as good as saying nothing (Brümmer and du Preez 2006)."""
+    natural = log10_lr * np.log(10)
+    costs = np.logaddexp(0, np.where(same, -natural, natural)) / np.log(2)
+    return float((costs[same].mean() + costs[~same].mean()) / 2)
+
+
+def confusion(gallery: Gallery, asked: Asked) -> tuple[list[str], list[str], NDArray[np.int64]]:
+    """True origins, answers, and how often each was given to each."""
+    given, _ = answered(gallery, asked)
+    counts = Counter(asked.names.tolist())
+    truths = [*(name for name in sorted(counts) if name in gallery.generators and counts[name] >= 4), PHOTOGRAPH]
+    said = [*truths[:-1], "another known", "unknown generator", PHOTOGRAPH]
+    column = {name: at for at, name in enumerate(said)}
+    table = np.zeros((len(truths), len(said)), np.int64)
+    for truth, answer in zip(asked.names, given, strict=True):
+        if truth in truths:
+            table[truths.index(truth), column.get(answer, column["another known"])] += 1
+    return truths, said, table
+
+
+def open_set(gallery: Gallery, asked: dict[tuple[str, str], Asked], seed: int) -> dict[str, tuple[Floats, Floats]]:
+    """By delivery: shares of others that are given a known name, and of the known that are given theirs, by limit."""
+    curves = {}
+    for way in WAYS:
+        test, external = asked["test", way], asked["external", way]
+        given, best = answered_known(gallery, test)
+        _, others = answered_known(gallery, external)
+        known = np.isin(test.names, gallery.generators)
+        others = np.concatenate([others, best[~known]])
+        right = (given == test.names)[known]
+        limits = np.quantile(np.concatenate([best, others]), np.linspace(0, 1, 201))
+        wrongly = np.array([(others >= limit).mean() for limit in limits])
+        rightly = np.array([(right & (best[known] >= limit)).mean() for limit in limits])
+        curves[way] = (wrongly, rightly)
+    return curves
+
+
+def answered_known(gallery: Gallery, asked: Asked) -> tuple[NDArray[np.str_], Floats]:
+    """The best enrolled candidate, whatever else is likely, and its probability."""
+    _, chances = chances_of(asked.fingerprints(gallery), asked.seen.log10_lr, gallery)
+    return np.array(gallery.generators)[chances[:, :-2].argmax(axis=1)], chances[:, :-2].max(axis=1)
+
+
+if __name__ == "__main__":
+    main()
