@@ -222,7 +222,10 @@ def _add_attribution(app: FastAPI) -> None:
         summary="Which generator made one picture or several",
     )
     async def attribution(request: Request) -> JSONResponse:
-        """An enrolled generator, an unknown one, or none as it is a photograph: a lead and no proof. Rows as of `/v1/predict`."""
+        """An enrolled generator, an unknown one, or none as it is a photograph: a lead and no proof.
+
+        Rows as of `/v1/predict`.
+        """
         gallery = _gallery(request)
         uploads = await read_uploads(request, most=request.app.state.settings.max_files)
         judged = await _judging(request).judge(request, uploads)
