@@ -22,6 +22,7 @@ DISAGREE = (
     "two disagree, and no generator can be named."
 )
 GENERATED_ONLY = "The comparison holds for generated pictures alone."
+COMPARED = f"{GENERATED_ONLY} {LEAD}"
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 speaks for neither
 
 
@@ -70,4 +71,4 @@ def not_all_fake(side: str, predictions: list[Prediction]) -> str:
     said = ", ".join(
         f"{verdicts.count(v)} {v.value}" for v in (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.REAL) if v in verdicts
     )
-    return f"Of the {side} side the detector says: {said}. {GENERATED_ONLY}"
+    return f"Of the {side} side the detector says: {said}."

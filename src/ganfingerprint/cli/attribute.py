@@ -165,11 +165,11 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
 
 
 def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layout: Format) -> None:
-    from ganfingerprint.attribution.words import LEAD, comparison_sentence, not_all_fake
+    from ganfingerprint.attribution.words import COMPARED, comparison_sentence, not_all_fake
 
     verdicts = [[item.verdict.value for item in side] for side in sides]
     if layout is Format.JSON:
-        facts = {**dataclasses.asdict(found), "gallery_id": known.gallery_id, "note": LEAD}
+        facts = {**dataclasses.asdict(found), "gallery_id": known.gallery_id, "note": COMPARED}
         write_json(
             {**facts, "verdicts": [{v: side.count(v) for v in sorted(set(side))} for side in verdicts]}, sys.stdout
         )
@@ -178,7 +178,7 @@ def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layou
     for name, side in zip(("first", "second"), sides, strict=True):
         if said := not_all_fake(name, side):
             print(said)
-    print(LEAD)
+    print(COMPARED)
 
 
 def _draw(names: tuple[Path, Path], sides: list[list[Prediction]], policy: WindowConfig, out: Path) -> None:

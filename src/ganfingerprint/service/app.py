@@ -152,6 +152,7 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None, gall
     _handle_errors(app)
     _add_judging(app, detector)
     _add_attribution(app)
+    _add_comparison(app)
     _add_looks(app)
     _add_report(app)
     _add_state(app, detector)
@@ -239,6 +240,8 @@ def _add_attribution(app: FastAPI) -> None:
         ]
         return JSONResponse({"schema_version": answers.SCHEMA_VERSION, "answers": rows})
 
+
+def _add_comparison(app: FastAPI) -> None:
     @app.post(
         "/v1/compare",
         openapi_extra=SIDES_BODY,

@@ -40,7 +40,7 @@ def comparison_content(found: Comparison, sides: Sequence[Sequence[Prediction]],
         "distance": found.distance,
         **{name: [_compared(item) for item in side] for name, side in zip(SIDES, sides, strict=True)},
         "reservations": [said for said in reservations if said],
-        "note": f"{words.GENERATED_ONLY} {words.LEAD}",
+        "note": words.COMPARED,
         "gallery_id": gallery.gallery_id,
         "detector_id": gallery.detector_id,
     }
