@@ -127,8 +127,13 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None, gall
         detector: judges.
         settings: limits, and who may ask; None for the defaults.
         gallery: of the detector, for those who ask which generator it was; None answers them with `no_gallery`.
+
+    Raises:
+        GalleryError: the gallery is of another detector.
     """
     settings = ServiceSettings() if settings is None else settings
+    if gallery is not None:
+        gallery.require(detector.detector_id)
     metrics = Metrics()
 
     @asynccontextmanager

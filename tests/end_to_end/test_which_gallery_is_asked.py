@@ -1,4 +1,4 @@
-"""`report --gallery`: the gallery that is named, the one beside the detector, and none."""
+"""`--gallery` of `report` and `scan`: the gallery that is named, the one beside the detector, and none."""
 
 from __future__ import annotations
 
@@ -79,3 +79,39 @@ def test_a_gallery_that_was_asked_for_has_to_be_there_and_of_this_detector(
         assert "is not a gallery, or a damaged one" in capsys.readouterr().err
     finally:
         beside.unlink()
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_scan_asks_one_where_it_is_told_to(
+    tmp_path: Path,
+    detector: Path,
+    tint_gallery: Callable[[str], Gallery],
+    tinted: Callable[..., bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("blues", "reds"):
+        (tmp_path / "in" / f"{name}.png").write_bytes(tinted(name))
+    named = tmp_path / "named.safetensors"
+    save_gallery(tint_gallery(read_card(detector).detector_id), named)
+    command = ["scan", str(tmp_path / "in"), "--detector", str(detector), "--engine", "fake", "--workers", "0"]
+
+    def generators(out: str, *options: str) -> list[str | None]:
+        assert main([*command, "--out", str(tmp_path / out), *options]) == 0
+        capsys.readouterr()
+        assert main(["results", str(tmp_path / out), "--format", "json"]) == 0
+        return [row["generator"] for row in json.loads(capsys.readouterr().out)["rows"]]
+
+    assert generators("without") == [None, None]
+    assert generators("named", "--gallery", str(named)) == ["blues", "reds"]
+    assert main([*command, "--out", str(tmp_path / "none"), "--attribute"]) == 1
+    assert "there is no gallery" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    own = tmp_path / "own" / "ganfingerprint" / f"gallery-{read_card(detector).detector_id}.safetensors"
+    own.parent.mkdir(parents=True)
+    save_gallery(tint_gallery(read_card(detector).detector_id), own)
+    assert generators("asked", "--attribute") == ["blues", "reds"]
+    assert generators("unasked") == [None, None]
+    capsys.readouterr()
+    assert main(["results", str(tmp_path / "asked"), "--where", "generator = 'reds'", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.count("\n") == 2
