@@ -33,11 +33,14 @@ def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours
     if not predictions:
         return []
     _check(predictions, gallery)
+    if not gallery.generators:
+        raise GalleryError("no generator is enrolled in this gallery")
     fingerprints = gallery.space.project([item.embedding for item in predictions])
     ratios, chances = chances_of(fingerprints, np.array([item.log10_lr for item in predictions]), gallery)
     places, distances = nearest(gallery.fingerprints, fingerprints, neighbours)
+    gallery_id = gallery.gallery_id  # once: it takes a look at everything that is enrolled
     return [
-        _attribution(item, gallery, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
+        _attribution(item, gallery, gallery_id, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
         for i, item in enumerate(predictions)
     ]
 
@@ -80,7 +83,7 @@ def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Com
     a, b = first.mean(axis=0), second.mean(axis=0)
     ratio = gallery.space.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
     return Comparison(
-        distance=float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)),
+        distance=_cosine_distance(a, b),
         log10_lr=float(gallery.pairs.log10_lr(ratio)),
         prob_same=float(gallery.pairs.prob_fake(ratio)),
         counts=(len(first), len(second)),
@@ -106,6 +109,7 @@ def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> 
 def _attribution(
     item: Prediction,
     gallery: Gallery,
+    gallery_id: str,
     ratios: Float64Array,
     chances: Float64Array,
     near: tuple[Neighbour, ...],
@@ -130,7 +134,7 @@ def _attribution(
         prob_unknown=unknown,
         candidates=candidates,
         nearest=near,
-        gallery_id=gallery.gallery_id,
+        gallery_id=gallery_id,
         detector_id=gallery.detector_id,
     )
 
@@ -143,5 +147,9 @@ def fingerprint_distance(first: Prediction, second: Prediction) -> float:
     """
     if first.detector_id != second.detector_id:
         raise GalleryError(f"embeddings of {first.detector_id} and {second.detector_id} cannot be compared")
-    a, b = (item.embedding.astype(np.float64) for item in (first, second))
-    return float(1 - a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+    return _cosine_distance(*(item.embedding.astype(np.float64) for item in (first, second)))
+
+
+def _cosine_distance(a: Float64Array, b: Float64Array) -> float:
+    alike = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+    return min(max(1 - alike, 0.0), 2.0)  # beyond by rounding alone

@@ -26,6 +26,13 @@ class Photographs:
     mean: Float64Array  # [d]
     precision: Float64Array  # [d, d] inverse of the covariance
 
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 1 or self.precision.shape != (len(self.mean), len(self.mean)):
+            raise ValueError(f"a mean {self.mean.shape} cannot have a precision {self.precision.shape}")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.precision).all()):
+            raise ValueError("the place of photographs must be finite numbers")
+        np.linalg.cholesky(self.precision)  # LinAlgError, a ValueError, where it is no inverse of a covariance
+
     def log_ratios(self, fingerprints: Float64Array, space: FingerprintSpace) -> Float64Array:
         """Natural log of how much likelier fingerprints [n, d] are of a photograph than of any generator: [n]."""
         apart = fingerprints - self.mean
@@ -58,7 +65,13 @@ class Gallery:
         shape = (len(self.names), self.space.size)
         if self.fingerprints.shape != shape or not len(self.names) == len(self.ids) == len(self.hashes):
             raise ValueError(f"a gallery of {shape[0]} pictures needs fingerprints {shape} and as many ids and hashes")
+        if self.photographs.mean.shape != (self.space.size,):
+            raise ValueError(f"photographs of {len(self.photographs.mean)} numbers in a space of {self.space.size}")
+        if not np.isfinite(self.fingerprints).all():
+            raise ValueError("fingerprints must be finite numbers")
         generators = tuple(sorted(set(self.names)))
+        if not all(map(_can_be_called, generators)):
+            raise ValueError("a generator has a name that cannot be one")
         of = np.asarray(self.names, dtype=object)
         parts = [self.fingerprints[of == name] for name in generators]
         places = [part.mean(axis=0, dtype=np.float64) for part in parts]
@@ -101,8 +114,11 @@ class Gallery:
         Raises:
             GalleryError: the name cannot be one, too few pictures, or a file that is enrolled for another generator.
         """
-        if not name.strip() or name in (PHOTOGRAPH, UNKNOWN) or not name.isprintable():
+        embeddings = np.asarray(embeddings)
+        if not _can_be_called(name):
             raise GalleryError(f"a generator cannot be called {name!r}")
+        if not len(embeddings) == len(ids) == len(hashes):
+            raise ValueError(f"{len(embeddings)} embeddings cannot have {len(ids)} ids and {len(hashes)} hashes")
         known = dict(zip(self.hashes, self.names, strict=True))
         other = sorted({known[digest] for digest in hashes if known.get(digest, name) != name})
         if other:
@@ -115,7 +131,7 @@ class Gallery:
             )
         if not fresh:
             return self
-        added = self.space.project(np.asarray(embeddings)[fresh]).astype(np.float32)
+        added = self.space.project(embeddings[fresh]).astype(np.float32)
         return replace(
             self,
             fingerprints=np.concatenate([self.fingerprints, added]),
@@ -140,3 +156,9 @@ class Gallery:
             ids=tuple(self.ids[at] for at in kept),
             hashes=tuple(self.hashes[at] for at in kept),
         )
+
+
+def _can_be_called(name: str) -> bool:
+    """Whether a generator may have this name: one that people can see, and that is not another answer's."""
+    taken = name.casefold() in (PHOTOGRAPH, UNKNOWN)
+    return bool(name) and name == name.strip() and name.isprintable() and not taken

@@ -13,6 +13,7 @@ from ganfingerprint.types import Float32Array, Float64Array, Int64Array
 EXACT_UP_TO = 200_000  # fingerprints of 20 numbers: some milliseconds a question
 _LISTS, _PROBES = 1024, 64
 _SAMPLE = 64  # of a list, that its middle is learnt from
+_BLOCK = 2**24  # similarities that are held at once
 
 
 def nearest(enrolled: Float32Array, asked: Float64Array, count: int) -> tuple[Int64Array, Float64Array]:
@@ -23,16 +24,21 @@ def nearest(enrolled: Float32Array, asked: Float64Array, count: int) -> tuple[In
     Raises:
         MissingExtraError: there are more than `EXACT_UP_TO` and faiss is not installed.
     """
-    count = min(count, len(enrolled))
-    if count == 0:
-        return np.zeros((len(asked), 0), np.int64), np.zeros((len(asked), 0))
+    count = max(0, min(count, len(enrolled)))
+    if count == 0 or len(asked) == 0:
+        return np.zeros((len(asked), count), np.int64), np.zeros((len(asked), count))
     questions = _unit(asked.astype(np.float32))
     if len(enrolled) > EXACT_UP_TO:
-        return Index(enrolled).nearest(questions, count)
-    alike = questions @ _unit(enrolled).T  # [n, m]
+        return _index_of(enrolled).nearest(questions, count)
+    references, rows = _unit(enrolled).T, max(1, _BLOCK // len(enrolled))
+    parts = [_by_all(questions[at : at + rows] @ references, count) for at in range(0, len(questions), rows)]
+    return np.concatenate([found for found, _ in parts]), np.concatenate([distances for _, distances in parts])
+
+
+def _by_all(alike: Float32Array, count: int) -> tuple[Int64Array, Float64Array]:
     found = np.argpartition(-alike, count - 1, axis=1)[:, :count]
     found = np.take_along_axis(found, np.argsort(-np.take_along_axis(alike, found, 1), axis=1, kind="stable"), 1)
-    return found, 1.0 - np.take_along_axis(alike, found, 1).astype(np.float64)
+    return found, _distances(np.take_along_axis(alike, found, 1))
 
 
 class Index:
@@ -43,11 +49,11 @@ class Index:
     """
 
     def __init__(self, enrolled: Float32Array, *, lists: int = _LISTS, probes: int = _PROBES) -> None:
-        faiss = _faiss()
+        self._faiss = _faiss()
         vectors = np.ascontiguousarray(_unit(enrolled))
         size = vectors.shape[1]
-        self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
-        self._index.own_fields = False
+        self._middles = self._faiss.IndexFlatIP(size)  # held here: the index has no more than its address
+        self._index = self._faiss.IndexIVFFlat(self._middles, size, lists, self._faiss.METRIC_INNER_PRODUCT)
         step = max(1, len(vectors) // (_SAMPLE * lists))
         self._index.train(vectors[::step])
         self._index.add(vectors)
@@ -55,8 +61,25 @@ class Index:
 
     def nearest(self, questions: Float32Array, count: int) -> tuple[Int64Array, Float64Array]:
         """As the function of that name."""
-        alike, places = self._index.search(np.ascontiguousarray(_unit(questions)), count)
-        return places.astype(np.int64), 1.0 - alike.astype(np.float64)
+        asked = np.ascontiguousarray(_unit(questions))
+        alike, places = self._index.search(asked, count)
+        short = (places < 0).any(axis=1)  # the nearest lists hold fewer than `count`
+        if short.any():
+            everywhere = self._faiss.SearchParametersIVF(nprobe=self._index.nlist)
+            alike[short], places[short] = self._index.search(asked[short], count, params=everywhere)
+        return places.astype(np.int64), _distances(alike)
+
+
+_latest: list[tuple[Float32Array, Index]] = []  # the last index, and of what: to make one takes as long as many answers
+
+
+def _index_of(enrolled: Float32Array) -> Index:
+    for known, index in tuple(_latest):
+        if known is enrolled:
+            return index
+    index = Index(enrolled)
+    _latest[:] = [(enrolled, index)]
+    return index
 
 
 @functools.cache
@@ -66,6 +89,11 @@ def _faiss() -> Any:
     except ImportError as problem:
         raise MissingExtraError("faiss", "attribution", f"a gallery of more than {EXACT_UP_TO} pictures") from problem
     return faiss
+
+
+def _distances(alike: Float32Array) -> Float64Array:
+    """1 - cos; rounding alone leads out of 0..2."""
+    return np.clip(1.0 - alike.astype(np.float64), 0.0, 2.0)
 
 
 def _unit(vectors: Float32Array) -> Float32Array:

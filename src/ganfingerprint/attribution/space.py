@@ -10,6 +10,7 @@ generators that nobody trained on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ SIZE = 20  # numbers of a fingerprint; of 12, 16, 20 and 23 the best on validati
 _SHRINKAGE = 0.1  # of the mean variance, added to every direction: where few pictures happen not to scatter
 _MOST = 100  # pictures of one origin that count, so that the largest collection does not decide alone
 _SMALLEST = 1e-2  # variance between generators; below it a direction would say nothing, with great certainty
+_ALIKE = 1e-12  # variance that is no more than rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,9 @@ class FingerprintSpace:
             raise ValueError(f"a space of {e} to {d} numbers cannot have such a mean or variances")
         if not (self.radius > 0 and (self.within > 0).all() and (self.between > 0).all()):
             raise ValueError("radius and variances of a space must be above 0")
+        parts = (self.mean, self.matrix, self.within, self.between)
+        if not (math.isfinite(self.radius) and all(np.isfinite(part).all() for part in parts)):
+            raise ValueError("a space must hold finite numbers")
 
     @property
     def size(self) -> int:
@@ -55,10 +60,10 @@ class FingerprintSpace:
         it has not seen. Origins of fewer than `FEWEST` pictures say nothing of a scatter and do not count.
 
         Raises:
-            DataError: fewer than three origins with three pictures.
+            DataError: fewer than three origins with three pictures, or the pictures of each origin are all alike.
         """
         parts = _parts(self.project(embeddings), names)
-        within = _pooled([part.var(axis=0, ddof=1) for part in parts], parts)
+        within = _scattering(_pooled([part.var(axis=0, ddof=1) for part in parts], parts))
         middles = np.stack([part.mean(axis=0) for part in parts])
         by_chance = within * np.mean([1 / len(part) for part in parts])  # middles of few pictures scatter by themselves
         between = np.maximum(middles.var(axis=0) - by_chance, _SMALLEST)
@@ -102,13 +107,13 @@ def fit_space(embeddings: ArrayLike, names: Sequence[str], *, size: int = SIZE) 
         size: numbers of a fingerprint; fewer where there are no more directions that tell origins apart.
 
     Raises:
-        DataError: fewer than three origins with three pictures.
+        DataError: fewer than three origins with three pictures, or the pictures of each origin are all alike.
     """
     parts = _parts(_roots(np.asarray(embeddings, dtype=np.float64)), names)
     middles = np.stack([part.mean(axis=0) for part in parts])  # [c, e]
     mean = middles.mean(axis=0)
     scatter = _pooled([(part - part.mean(axis=0)).T @ (part - part.mean(axis=0)) / len(part) for part in parts], parts)
-    scatter += _SHRINKAGE * np.trace(scatter) / len(scatter) * np.eye(len(scatter))
+    scatter += _SHRINKAGE * _scattering(np.trace(scatter)) / len(scatter) * np.eye(len(scatter))
     variances, axes = np.linalg.eigh(scatter)
     whiten = axes / np.sqrt(variances)
     apart = (middles - mean) @ whiten
@@ -117,7 +122,7 @@ def fit_space(embeddings: ArrayLike, names: Sequence[str], *, size: int = SIZE) 
     placed = [(part - mean) @ matrix for part in parts]
     radius = float(np.sqrt(np.mean([(part**2).sum(axis=1).mean() for part in placed])))
     placed = [_on_sphere(part, radius) for part in placed]
-    within = _pooled([part.var(axis=0) for part in placed], parts)
+    within = _scattering(_pooled([part.var(axis=0) for part in placed], parts))
     between = np.stack([part.mean(axis=0) for part in placed]).var(axis=0)
     return FingerprintSpace(
         mean=mean, matrix=matrix, radius=radius, within=within, between=np.maximum(between, _SMALLEST)
@@ -138,6 +143,12 @@ def _pooled(scatters: list[Float64Array], parts: list[Float64Array]) -> Float64A
     weights = np.array([min(len(part), _MOST) for part in parts], dtype=np.float64)
     pooled: Float64Array = np.tensordot(weights / weights.sum(), np.stack(scatters), axes=1)
     return pooled
+
+
+def _scattering(variances: Float64Array) -> Float64Array:
+    if not (variances > _ALIKE).all():
+        raise DataError("a space cannot be learnt from pictures of one origin that are all alike")
+    return variances
 
 
 def _roots(embeddings: Float64Array) -> Float64Array:

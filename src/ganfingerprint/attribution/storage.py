@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,19 @@ from ganfingerprint.errors import DetectorError, GalleryError
 FORMAT_VERSION = 1
 FILE_NAME = "gallery.safetensors"  # beside the weights of a detector
 _WORDS = "ganfingerprint.gallery"  # the entry of the header
+_MOST_BYTES = 2**30  # what safetensors lets a header hold, 100 MB, is the words of some 600,000 pictures
+_DAMAGE = (  # what strange content makes of the code that reads it
+    safetensors.SafetensorError, DetectorError, KeyError, ValueError, TypeError, AttributeError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 
 
 def save_gallery(gallery: Gallery, path: Path) -> None:
-    """Write the gallery, whole or not at all."""
+    """Write the gallery, whole or not at all.
+
+    Raises:
+        GalleryError: the place cannot be written to, or there are more pictures than one file holds.
+    """
     space = gallery.space
     tensors = {
         "mean": space.mean,
@@ -40,7 +51,7 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
     }
     arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in tensors.items()}
     arrays["fingerprints"] = np.ascontiguousarray(gallery.fingerprints, dtype=np.float32)
-    words = {
+    words: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "gallery_id": gallery.gallery_id,
         "detector_id": gallery.detector_id,
@@ -51,8 +62,18 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
         "ids": gallery.ids,
         "hashes": gallery.hashes,
     }
-    with replacing(path) as beside:
-        beside.write_bytes(safetensors.numpy.save(arrays, metadata={_WORDS: json.dumps(words)}))
+    words["checksum"] = _checksum(words)
+    try:
+        content = safetensors.numpy.save(arrays, metadata={_WORDS: json.dumps(words)})
+    except safetensors.SafetensorError as problem:  # its header is limited, and holds the words
+        raise GalleryError(
+            f"{path}: {len(gallery.names)} pictures are more than a gallery holds ({problem})"
+        ) from problem
+    try:
+        with replacing(path) as beside:
+            beside.write_bytes(content)
+    except OSError as problem:
+        raise GalleryError(f"{path}: cannot be written ({problem.strerror})") from problem
 
 
 def read_gallery(path: Path) -> Gallery:
@@ -61,19 +82,19 @@ def read_gallery(path: Path) -> Gallery:
     Raises:
         GalleryError: there is none, it is damaged, or of a newer format.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise GalleryError(f"{path}: there is no gallery that can be read ({problem.strerror})") from problem
+    content = _content(path)
     try:
         words, arrays = _opened(content)
         version = words.get("format_version")
         if version != FORMAT_VERSION:
             raise GalleryError(f"{path}: written in format {version!r}, this version reads {FORMAT_VERSION}")
+        checksum = words.pop("checksum", None)  # the first galleries have none
+        if checksum not in (None, _checksum(words)):
+            raise GalleryError(f"{path}: is damaged: its words do not have their checksum")
         gallery = _gallery(words, arrays)
     except GalleryError:
         raise
-    except (safetensors.SafetensorError, DetectorError, KeyError, ValueError, TypeError, AttributeError) as problem:
+    except _DAMAGE as problem:
         raise GalleryError(f"{path}: this is not a gallery, or a damaged one ({problem})") from problem
     if gallery.gallery_id != words.get("gallery_id"):
         raise GalleryError(f"{path}: is damaged: it does not hold what its identity says")
@@ -82,10 +103,23 @@ def read_gallery(path: Path) -> Gallery:
 
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Alone with the gallery at `path`: two enrolments at once would lose one of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    """Alone with the gallery at `path`: two enrolments at once would lose one of them.
+
+    The lock is the system's: it ends with the process, and the file that is left says nothing.
+
+    Raises:
+        GalleryError: the folder cannot be written to.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as problem:
+        raise GalleryError(f"{path}: its folder cannot be written to ({problem.strerror})") from problem
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def shipped_gallery() -> Path | None:
@@ -94,11 +128,29 @@ def shipped_gallery() -> Path | None:
     return path if path.is_file() else None
 
 
+def _content(path: Path) -> bytes:
+    try:
+        facts = path.stat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_size <= _MOST_BYTES:
+            return path.read_bytes()
+    except OSError as problem:
+        raise GalleryError(f"{path}: there is no gallery that can be read ({problem.strerror})") from problem
+    raise GalleryError(f"{path}: this is not a gallery: no file, or one larger than {_MOST_BYTES >> 20} MiB")
+
+
 def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """The words of the header and the arrays."""
+    arrays = safetensors.numpy.load(content)  # first: it refuses headers that are not one, and too large ones
+    if any(value.dtype != np.float32 for value in arrays.values()):
+        raise ValueError("its arrays are not of float32")
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length].decode("utf-8"))
-    return json.loads(header["__metadata__"][_WORDS]), safetensors.numpy.load(content)
+    return json.loads(header["__metadata__"][_WORDS]), arrays
+
+
+def _checksum(words: dict[str, Any]) -> str:
+    """Of all words but itself: the identity of a gallery leaves out what people call its pictures."""
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:

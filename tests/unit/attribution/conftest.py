@@ -1,0 +1,100 @@
+"""Generators as clusters of embeddings: 40 numbers that are never negative, as a network's after its last ReLU."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery
+from ganfingerprint.types import Float32Array, Float64Array, Prediction, Verdict
+
+E = 40  # numbers of an embedding
+TRAITS = 10  # directions in which generators differ, those that are not enrolled too
+KNOWN = tuple(f"generator {number:02}" for number in range(12))
+DETECTOR = "0123456789ab"
+SCATTER = 0.6  # of pictures around their generator; generators lie about one apart
+
+
+@dataclass(frozen=True)
+class World:
+    """Draws pictures of any generator by name; a name is a cluster, a seed is a draw."""
+
+    known: tuple[str, ...] = KNOWN
+    detector_id: str = DETECTOR
+
+    def embeddings(self, name: str, count: int, seed: int = 0) -> Float32Array:
+        traits = np.random.default_rng([7, zlib.crc32(name.encode())]).normal(size=TRAITS)
+        middle = 1.0 + traits @ np.random.default_rng(7).normal(0, TRAITS**-0.5, (TRAITS, E))
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        return np.maximum(middle + SCATTER * rng.normal(size=(count, E)), 0).astype(np.float32) ** 2
+
+    def evidence(self, name: str, count: int, seed: int = 0) -> Float64Array:
+        """What the detector says, in bans; it errs at times."""
+        rng = np.random.default_rng([seed + 1, zlib.crc32(name.encode())])
+        return np.clip(rng.normal(-1.2 if name == PHOTOGRAPH else 1.2, 0.8, count), -2, 2)
+
+    def hashes(self, name: str, count: int, seed: int = 0) -> tuple[str, ...]:
+        return tuple(hashlib.sha256(f"{name} {seed} {at}".encode()).hexdigest() for at in range(count))
+
+    def labelled(self, counts: dict[str, int], seed: int = 0) -> Labelled:
+        return Labelled(
+            embeddings=np.concatenate([self.embeddings(name, count, seed) for name, count in counts.items()]),
+            log10_lr=np.concatenate([self.evidence(name, count, seed) for name, count in counts.items()]),
+            names=tuple(name for name, count in counts.items() for _ in range(count)),
+            ids=tuple(f"{name} {at}.png" for name, count in counts.items() for at in range(count)),
+            hashes=tuple(digest for name, count in counts.items() for digest in self.hashes(name, count, seed)),
+        )
+
+    def predictions(
+        self, name: str, count: int, seed: int = 0, *, detector_id: str = DETECTOR, log10_lr: float | None = None
+    ) -> list[Prediction]:
+        """The detector's answers for pictures of a generator."""
+        evidence = self.evidence(name, count, seed) if log10_lr is None else np.full(count, log10_lr)
+        return [
+            Prediction(
+                source=f"{name} {at}.png", sha256=digest, format="PNG", size_bytes=1, width=96, height=96,
+                logit=float(bans), prob_fake=float(10**bans / (1 + 10**bans)), log10_lr=float(bans),
+                verdict=Verdict.FAKE if bans > 0 else Verdict.REAL, boxes=np.zeros((1, 4), np.int32),
+                window_prob_fake=np.array([0.5]), embedding=embedding, detector_id=detector_id, latency_ms=1.0,
+            )
+            for at, (bans, embedding, digest) in enumerate(
+                zip(evidence, self.embeddings(name, count, seed), self.hashes(name, count, seed), strict=True)
+            )
+        ]  # fmt: skip
+
+    def enrol(self, gallery: Gallery, name: str, count: int, seed: int = 0) -> Gallery:
+        ids = [f"{name} {at}.png" for at in range(count)]
+        return gallery.enrolled(name, self.embeddings(name, count, seed), ids, self.hashes(name, count, seed))
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="session")
+def fit(world: World) -> Callable[..., Gallery]:
+    """`fit(**options)` → a gallery of 12 generators, 25 pictures of each, weighed on 15 others and 90 photographs."""
+
+    def made(**options: object) -> Gallery:
+        learnt = world.labelled({**dict.fromkeys(world.known, 25), PHOTOGRAPH: 60}, seed=1)
+        unseen = world.labelled({**dict.fromkeys(world.known, 15), PHOTOGRAPH: 90}, seed=2)
+        arguments = {"detector_id": world.detector_id, "origin": "drawn clusters", **options}
+        return fit_gallery(learnt, unseen, **arguments)  # type: ignore[arg-type]
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def gallery(fit: Callable[..., Gallery]) -> Gallery:
+    return fit()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(2026)
