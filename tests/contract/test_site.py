@@ -21,7 +21,7 @@ from typer.main import get_command
 
 from ganfingerprint import config, errors
 from ganfingerprint.artifact import read_card, shipped_detector
-from ganfingerprint.attribution import Gallery, attribute, words
+from ganfingerprint.attribution import Gallery, attribute, read_gallery, shipped_gallery, words
 from ganfingerprint.cli.main import app
 from ganfingerprint.cli.tables import COLUMNS
 from ganfingerprint.detector import Detector
@@ -186,6 +186,9 @@ def test_the_service_answers_as_its_page_shows(
     assert list(attributed) == list(told)
     for parts in ("candidates", "nearest"):
         assert list(attributed[parts][0]) == list(told[parts][0])
+    known = shipped_gallery()
+    assert known is not None
+    assert attributed["gallery_id"] == read_gallery(known).gallery_id
     assert (attributed["priors"], attributed["note"]) == (words.PRIORS, words.LEAD)
     assert list(error["error"]) == ["code", "message", "request_id"]
 
