@@ -13,7 +13,7 @@ import argparse
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from ganfingerprint.attribution import (
     chances_of,
     compared,
     read_gallery,
+    save_gallery,
 )
 from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, read_catalog
 from ganfingerprint.delivery import TIERS
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--gallery", type=Path, default=Path("weights") / FILE_NAME)
     parser.add_argument("--merge", action="append", default=["stylegan2-edit=stylegan2-ffhq"], metavar="NAME=OTHER")
     parser.add_argument("--output", type=Path, default=Path("results/attribution"))
+    parser.add_argument("--record", action="store_true", help="write the figures into the gallery, for the model card")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
     catalog, gallery, detector = read_catalog(args.data_root), read_gallery(args.gallery), Detector.from_pretrained()
@@ -79,11 +81,22 @@ def main() -> None:
         writer.writerow(("question", "pictures", "figure", "value", "low", "high", "n"))
         for row in rows:
             writer.writerow((*row[:3], *(f"{value:.4f}" for value in row[3:6]), row[6]))
+    if args.record:
+        save_gallery(replace(gallery, figures=recorded(rows)), args.gallery)
     test, external = asked["test", "as it is"], asked["external", "as it is"]
     save_figure(plot_confusion(*confusion(gallery, test)), args.output / "confusion.png")
     save_figure(plot_open_set(open_set(gallery, asked, args.seed)), args.output / "open_set.png")
     places = [split.fingerprints(gallery) for split in (test, external)]
     save_figure(plot_map(places[0], test.names, places[1], external.names, args.seed), args.output / "map.png")
+
+
+def recorded(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """The rows as a gallery keeps them; without intervals where there are none."""
+    found = {}
+    for question, pictures, figure, value, low, high, n in rows:
+        interval = {} if np.isnan(low) else {"low": round(low, 4), "high": round(high, 4)}
+        found[f"{question}: {figure} ({pictures})"] = {"value": round(value, 4), **interval, "n": n}
+    return found
 
 
 WAYS = {"as it is": None, "web": TIERS["web"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,6 +53,7 @@ class Gallery:
     weighing: Weighing
     pairs: Calibration  # natural log ratio → evidence that two sets of pictures are of one generator
     origin: str = ""  # what the space was learnt from, in words
+    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # what was measured → value, low, high, n
     fingerprints: Float32Array  # [n, d]
     names: tuple[str, ...]  # [n] the generator of each picture
     ids: tuple[str, ...]  # [n] what each is called, for people
@@ -134,6 +135,7 @@ class Gallery:
         added = self.space.project(embeddings[fresh]).astype(np.float32)
         return replace(
             self,
+            figures={},  # they were measured on another gallery
             fingerprints=np.concatenate([self.fingerprints, added]),
             names=(*self.names, *[name] * len(fresh)),
             ids=(*self.ids, *(ids[at] for at in fresh)),
@@ -151,6 +153,7 @@ class Gallery:
         kept = [at for at, other in enumerate(self.names) if other != name]
         return replace(
             self,
+            figures={},  # they were measured on another gallery
             fingerprints=self.fingerprints[kept],
             names=tuple(self.names[at] for at in kept),
             ids=tuple(self.ids[at] for at in kept),

@@ -56,6 +56,7 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
         "gallery_id": gallery.gallery_id,
         "detector_id": gallery.detector_id,
         "origin": gallery.origin,
+        "figures": {name: dict(figure) for name, figure in gallery.figures.items()},
         "radius": space.radius,
         "pairs": gallery.pairs.to_mapping(),
         "names": gallery.names,
@@ -168,6 +169,10 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
         weighing=Weighing(weights=doubles["weights"]),
         pairs=Calibration.from_mapping(words["pairs"]),
         origin=str(words["origin"]),
+        figures={
+            str(name): {str(key): float(value) for key, value in figure.items()}
+            for name, figure in words.get("figures", {}).items()
+        },
         fingerprints=arrays["fingerprints"],
         names=tuple(map(str, words["names"])),
         ids=tuple(map(str, words["ids"])),

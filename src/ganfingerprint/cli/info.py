@@ -45,7 +45,10 @@ def info(
         write_json({"detector": {"id": card.detector_id, "folder": str(folder), **plain(card)}}, sys.stdout)
         return ExitCode.DONE
     if layout is CardFormat.MARKDOWN:
-        print(model_card(card), end="")
+        from ganfingerprint.attribution import FILE_NAME, read_gallery
+
+        beside = folder / FILE_NAME
+        print(model_card(card, read_gallery(beside) if beside.is_file() else None), end="")
         return ExitCode.DONE
     console = open_console()
     _section(console, "Detector", _identity(card, folder))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganfingerprint.artifact import Card
 from ganfingerprint.calibrate import Calibration
+
+if TYPE_CHECKING:
+    from ganfingerprint.attribution import Gallery
 
 Facts = list[tuple[str, str]]
 
@@ -42,8 +45,8 @@ no proof; an accusation should not stand on it alone.
 """
 
 
-def model_card(card: Card) -> str:
-    """The whole page."""
+def model_card(card: Card, gallery: Gallery | None = None) -> str:
+    """The whole page; `gallery` is the one beside the detector."""
     calibration = Calibration.from_mapping(card.calibration)
     deliveries = {name: values for name, values in card.figures.items() if " after " in name}
     parts = [
@@ -57,6 +60,8 @@ def model_card(card: Card) -> str:
     ]
     if deliveries:
         parts.append("### After a delivery\n" + _table("split and delivery", deliveries, _AFTER))
+    if gallery is not None:
+        parts += _attribution(gallery)
     parts.append("## Known failures\n" + _failures(card.figures))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -65,6 +70,25 @@ _MEASURED = (
     "Positives are fakes; photographs that only went through a generator's last stage are not counted. Verdicts are "
     "those of the detector's own thresholds; 95 % intervals by bootstrap over groups of pictures."
 )
+
+
+_NAMING = (
+    "A lead and no proof: fingerprints can be removed and forged, and a generator that is not enrolled can lie near "
+    "one that is. Aligned fakes are left out of the figures; intervals as above, of comparisons by generator, of "
+    "enrolments the lowest and highest of ten draws."
+)
+
+
+def _attribution(gallery: Gallery) -> Iterator[str]:
+    """What the gallery knows, and what was measured of it."""
+    generators = ", ".join(f"{name} ({count})" for name, count in zip(gallery.generators, gallery.counts, strict=True))
+    facts = [("gallery", gallery.gallery_id), ("learnt from", gallery.origin), ("generators (pictures)", generators)]
+    yield "## Which generator\n" + _NAMING + "\n\n" + _bullets(facts)
+    if gallery.figures:
+        lines = ["| measured | figure | pictures or pairs |", "|---|---|---:|"]
+        for name, figure in gallery.figures.items():
+            lines.append(f"| {name} | {_shown('', figure)} | {figure.get('n', 0):.0f} |")
+        yield "\n".join(lines)
 
 
 def window_facts(card: Card) -> Facts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ganfingerprint.artifact import Card
+from ganfingerprint.artifact import Card, shipped_detector
+from ganfingerprint.attribution import FILE_NAME, read_gallery
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.cli.model_card import model_card
 from ganfingerprint.config import WindowConfig, to_mapping
@@ -76,3 +78,15 @@ def test_what_it_learnt_from_is_told() -> None:
     assert "- windows seen in training: 4,000" in page
     assert "- command: `ganfingerprint train`" in page
     assert "- first weights: random" in page
+
+
+def test_a_gallery_beside_the_detector_is_told_with_its_figures() -> None:
+    shipped = read_gallery(shipped_detector() / FILE_NAME)
+    measured = {"one or two: auc (test)": {"value": 0.985, "low": 0.97, "high": 0.99, "n": 40.0}}
+    page = model_card(card(), replace(shipped, figures=measured))
+    section = page.partition("## Which generator")[2].partition("## Known failures")[0]
+    assert f"- gallery: {shipped.gallery_id}" in section
+    assert "stylegan2-ffhq (421)" in section
+    assert "| one or two: auc (test) | 0.985 [0.970, 0.990] | 40 |" in section
+    assert "## Which generator" not in model_card(card())
+    assert shipped.without("sdxl").figures == {}  # what was measured holds for the gallery that it was measured on
