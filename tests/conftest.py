@@ -7,6 +7,8 @@ Both come from numbered seeds and are the same on every machine.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,15 +17,17 @@ import pytest
 from PIL import Image as PilImage
 
 from ganfingerprint.artifact import Card
+from ganfingerprint.attribution import Gallery, Labelled, fit_gallery
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import WindowConfig, to_mapping
 from ganfingerprint.detector import Detector
-from ganfingerprint.engines.fake_engine import FakeEngine
+from ganfingerprint.engines.fake_engine import EMBEDDING_DIM, FakeEngine
 from ganfingerprint.types import UInt8Array
 
 DrawPicture = Callable[..., UInt8Array]
 
 TRACE = 24  # half the height of the checkerboard, grey levels
+TINTS = {"photograph": (90, 90, 90), "reds": (250, 150, 150), "greens": (150, 250, 150), "blues": (150, 150, 250)}
 DRAWN = {"train": 8, "validation": 4, "test": 4}  # pictures of each class
 
 
@@ -70,3 +74,43 @@ def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 PilImage.fromarray(_draw(seed, fake=label == "fake")).save(folder / f"{number:02}.png")
                 seed += 1
     return root
+
+
+@pytest.fixture(scope="session")
+def tint_gallery() -> Callable[[str], Gallery]:
+    """`tint_gallery(detector_id)`: a generator's pictures have its tint, as the arithmetic engine sees it."""
+    return _tint_gallery
+
+
+def _tint_gallery(detector_id: str) -> Gallery:
+    return fit_gallery(_labelled("learnt", 12), _labelled("unseen", 24), detector_id=detector_id, origin="tints")
+
+
+def _labelled(part: str, count: int) -> Labelled:
+    """So many pictures of each tint, their colours and detail scattered a little."""
+    names = [name for name in TINTS for _ in range(count)]
+    ids = [f"{part}-{name}-{number}.png" for number, name in enumerate(names)]
+    rng = np.random.default_rng(len(part))
+    embeddings = np.zeros((len(names), EMBEDDING_DIM), np.float32)
+    embeddings[:, :3] = np.array([TINTS[name] for name in names]) / 255 + rng.normal(0, 0.02, (len(names), 3))
+    return Labelled(
+        embeddings=embeddings,
+        log10_lr=np.array([-1.0 if name == "photograph" else 1.0 for name in names]),
+        names=tuple(names),
+        ids=tuple(ids),
+        hashes=tuple(hashlib.sha256(text.encode()).hexdigest() for text in ids),
+    )
+
+
+@pytest.fixture(scope="session")
+def tinted() -> Callable[..., bytes]:
+    """`tinted("reds", number=0, width=120, height=100)`: a picture of that tint, as PNG."""
+
+    def draw(name: str, number: int = 0, width: int = 120, height: int = 100) -> bytes:
+        rng = np.random.default_rng([len(name), number])
+        pixels = np.asarray(TINTS[name]) + rng.normal(0, 3, 3) + rng.normal(0, 3, (height, width, 3))
+        stream = io.BytesIO()
+        PilImage.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(stream, "PNG")
+        return stream.getvalue()
+
+    return draw

@@ -27,6 +27,9 @@ COLUMNS = {
     "error": "the same as a sentence",
     "label": "`real` or `fake`",
     "generator": "what made a fake; empty for photographs and where unknown",
+    "scan:generator": "which generator it was, as `attribute` answers: a name, `unknown generator` or `photograph`; "
+    "only with `--attribute` or `--gallery`",
+    "generator_probability": "of that answer, 0 to 1 ([how to read it](../attribution.md))",
     "family": "gan, diffusion, ..., `proxy` for aligned fakes, `photo` for photographs",
     "source": "where the picture comes from: a collection, a folder",
     "group": "pictures of one origin share it: they are on one side of a split and resampled as one",
@@ -58,6 +61,7 @@ SERVICE_CODES = {
     "client_gone": "nobody listens any more; seen in the log only",
     "internal": "a fault of the service",
     "no_file": "the form has no file",
+    "no_gallery": "no generators are known: the detector has no gallery",
     "no_heat": "this engine has no heat maps",
     "no_such_method": "the path takes another method",
     "no_such_path": "there is no such path",

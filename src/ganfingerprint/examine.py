@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ganfingerprint.attribution import Gallery, attribute
 from ganfingerprint.decode import decode, read_bytes
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import InputError, UsageError
@@ -15,7 +16,7 @@ from ganfingerprint.explain.spectrum import residual_spectrum
 from ganfingerprint.metadata import Metadata, read_metadata
 from ganfingerprint.provenance import Provenance, read_provenance
 from ganfingerprint.stability import Stability, check_stability, settled
-from ganfingerprint.types import Answer, Failure, Float32Array, Image, Prediction
+from ganfingerprint.types import Answer, Attribution, Failure, Float32Array, Image, Prediction
 from ganfingerprint.windows import cut_windows
 
 
@@ -34,10 +35,16 @@ class Examination:
     stability: Stability | None = None
     heat: HeatMap | None = None
     spectrum: Float32Array | None = None  # [s, s], see explain.spectrum
+    attribution: Attribution | None = None  # None where no gallery was asked
 
 
 def examine(
-    detector: Detector, source: str | Path | bytes, *, name: str | None = None, trust: str | None = ""
+    detector: Detector,
+    source: str | Path | bytes,
+    *,
+    name: str | None = None,
+    trust: str | None = "",
+    gallery: Gallery | None = None,
 ) -> Examination:
     """Judge a file and look at all that speaks beside the verdict. Never raises for what is wrong with the file.
 
@@ -46,6 +53,10 @@ def examine(
         source: a path, or the bytes of a file.
         name: what it is called in the examination; the path itself when left out.
         trust: certificates (PEM) of those whose manifests are trusted, see `provenance`; None: no manifest is read.
+        gallery: of this detector, asked which generator made the picture; None asks nobody.
+
+    Raises:
+        GalleryError: the gallery is of another detector.
     """
     shown = str(name or (source if isinstance(source, str | Path) else "<bytes>"))
     received = _now()
@@ -69,6 +80,7 @@ def examine(
         stability=stability,
         heat=_heat(detector, image, answer),
         spectrum=residual_spectrum(cut_windows(image, detector.window).pixels),
+        attribution=None if gallery is None else attribute([answer], gallery)[0],
     )
     return found if trust is None else with_manifest(found, data, trust=trust)
 

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,13 @@ from typer.main import get_command
 
 from ganfingerprint import config, errors
 from ganfingerprint.artifact import read_card, shipped_detector
+from ganfingerprint.attribution import Gallery, attribute, read_gallery, shipped_gallery, words
 from ganfingerprint.cli.main import app
 from ganfingerprint.cli.tables import COLUMNS
 from ganfingerprint.detector import Detector
 from ganfingerprint.scan.schema import SCHEMA
 from ganfingerprint.service.answers import answer_content
+from ganfingerprint.service.attributed import attributed_content
 from ganfingerprint.types import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,15 +169,27 @@ def test_the_pages_speak_of_the_detector_that_ships() -> None:
     assert named == {name: {shipped} for name in named}
 
 
-def test_the_service_answers_as_its_page_shows(bright_detector: Detector) -> None:
+def test_the_service_answers_as_its_page_shows(
+    bright_detector: Detector, tint_gallery: Callable[[str], Gallery]
+) -> None:
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page("service.md"), re.DOTALL)]
-    (answers, error) = blocks
+    answers, attributed, error = blocks
     pixels = (ROOT / "samples" / "real" / "cat.jpg").read_bytes()
     judged, failed = answers["answers"]
     shown = answer_content(bright_detector.predict(pixels), bright_detector.calibration)
     assert list(judged) == list(shown)
     assert list(judged["windows"][0]) == list(shown["windows"][0])
     assert list(failed) == list(answer_content(Failure(source="a", code="b", error="c"), bright_detector.calibration))
+    answer = bright_detector.predict(pixels)
+    (found,) = attribute([answer], tint_gallery(bright_detector.detector_id))
+    told = attributed_content(answer, found)
+    assert list(attributed) == list(told)
+    for parts in ("candidates", "nearest"):
+        assert list(attributed[parts][0]) == list(told[parts][0])
+    known = shipped_gallery()
+    assert known is not None
+    assert attributed["gallery_id"] == read_gallery(known).gallery_id
+    assert (attributed["priors"], attributed["note"]) == (words.PRIORS, words.LEAD)
     assert list(error["error"]) == ["code", "message", "request_id"]
 
 

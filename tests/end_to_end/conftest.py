@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from ganfingerprint.artifact import Card, write_detector
+from ganfingerprint.artifact import Card, read_card, write_detector
+from ganfingerprint.attribution import Gallery, save_gallery
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 from ganfingerprint.detector import Detector
@@ -28,6 +32,7 @@ from ganfingerprint.engines.fake_engine import FakeEngine
 from ganfingerprint.types import Float32Array, Outputs, UInt8Array
 
 KEY = "a-key-for-tests"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def write_arithmetic(folder: Path) -> Path:
@@ -63,13 +68,16 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def served(tmp_path_factory: pytest.TempPathFactory, tint_gallery: Callable[[str], Gallery]) -> Iterator[Service]:
     """One for all tests; whatever they do to it, it has to stay."""
     pytest.importorskip("uvicorn")
     folder = tmp_path_factory.mktemp("served")
     (folder / "keys.txt").write_text(KEY)
     command = [sys.executable, "-m", "ganfingerprint", "serve", "--port", "0", "--workers", "1", "--max-body", "4M"]
-    command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(write_arithmetic(folder / "detector"))]
+    made = write_arithmetic(folder / "detector")
+    save_gallery(tint_gallery(read_card(made).detector_id), folder / "gallery.safetensors")
+    command += ["--api-key-file", str(folder / "keys.txt"), "--detector", str(made)]
+    command += ["--gallery", str(folder / "gallery.safetensors")]
     command += ["--engine", "fake", "--patience", "1"]
     log = folder / "log.txt"
     stream = io.BytesIO()
@@ -132,13 +140,16 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[[Any], AbstractContextManager[Served]]:
-    """`with serving(settings) as served`: a service on a port of its own, in this process."""
+def serving() -> Callable[..., AbstractContextManager[Served]]:
+    """`with serving(settings) as served`: a service on a port of its own, in this process.
+
+    A second argument makes the gallery for the id of its detector; without one it has none.
+    """
     return _serving
 
 
 @contextmanager
-def _serving(settings: Any) -> Iterator[Served]:
+def _serving(settings: Any, gallery_of: Callable[[str], Gallery] | None = None) -> Iterator[Served]:
     import uvicorn
 
     from ganfingerprint.service.app import create_app
@@ -150,7 +161,8 @@ def _serving(settings: Any) -> Iterator[Served]:
     )  # fmt: skip
     window = WindowConfig(size=96, count=4)
     card = Card(name="lamp", architecture={}, window=to_mapping(window), calibration=calibration.to_mapping())
-    app = create_app(Detector(engine=engine, card=card), settings)
+    detector = Detector(engine=engine, card=card)
+    app = create_app(detector, settings, gallery_of and gallery_of(detector.detector_id))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, http="h11", ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -161,3 +173,74 @@ def _serving(settings: Any) -> Iterator[Served]:
             engine.go.set()
             server.should_exit = True
             thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path (Debian: apt install chromium)")
+    with playwright.sync_playwright() as started:
+        rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=[rules])
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Visit:
+    """A person on the page, and what the browser noticed meanwhile."""
+
+    page: Any
+    expected: set[int] = field(default_factory=set)  # statuses of refusals, which the browser's console repeats
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def give(self, *files: dict[str, Any]) -> None:
+        self.page.set_input_files("#files", list(files))
+
+    def finished(self) -> None:
+        expect = pytest.importorskip("playwright.sync_api").expect
+        expect(self.page.locator("#status")).to_contain_text(re.compile("Finished|was not judged"))
+        expect(self.page.locator("#run")).to_be_hidden()
+
+    def rows(self) -> list[list[str]]:
+        cells = "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))"
+        found: list[list[str]] = self.page.locator("#rows tr").evaluate_all(cells)
+        return found
+
+    def problems(self) -> list[str]:
+        """What axe-core calls serious or critical."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+        return [
+            f"{entry['id']}: {node['html'][:120]}"
+            for entry in axe.Axe().run(self.page).response["violations"]
+            if entry["impact"] in ("serious", "critical")
+            for node in entry["nodes"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def visiting(browser: Any) -> Callable[..., AbstractContextManager[Visit]]:
+    """`with visiting(url, scheme="light", width=1280) as visit`: a person on the page."""
+    return functools.partial(_visiting, browser)
+
+
+@contextmanager
+def _visiting(browser: Any, url: str, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
+    """A visit, after which no other host was asked and nothing went wrong but what was expected."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(10_000)
+    visit = Visit(context.new_page())
+    visit.page.on("request", lambda request: visit.asked.append(request.url))
+    visit.page.on("pageerror", lambda problem: visit.complaints.append(f"thrown: {problem}"))
+    visit.page.on("console", lambda said: visit.complaints.append(said.text) if said.type == "error" else None)
+    visit.page.on("filechooser", lambda _: None)  # from now on none opens that nobody sees
+    visit.page.goto(url)
+    visit.page.wait_for_selector("#detector:not(:empty), #key-form:not([hidden])")  # the service was asked who it is
+    yield visit
+    context.close()
+    assert [asked for asked in visit.asked if not asked.startswith((f"{url}/", "data:", f"blob:{url}/"))] == []
+    statuses = {found[1]: said for said in visit.complaints if (found := re.search(r"status of (\d+)", said))}
+    assert {int(status) for status in statuses} == visit.expected
+    assert [said for said in visit.complaints if not re.search(r"status of \d+", said)] == []

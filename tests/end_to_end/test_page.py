@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,8 @@ for needed in ("fastapi", "uvicorn"):
     pytest.importorskip(needed)
 httpx2 = pytest.importorskip("httpx2")
 playwright = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytest.importorskip("axe_playwright_python.sync_playwright")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path (Debian: apt install chromium)")
 expect = playwright.expect
 LIMITS = ServiceSettings(workers=2, max_body=60_000, max_files=3, timeout_s=60)
 ONE_PLACE = ServiceSettings(workers=1, max_waiting=1, api_keys=frozenset({"open sesame"}), timeout_s=60)
@@ -38,60 +33,9 @@ def served(serving: Any) -> Iterator[Any]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=[rules])
-        yield launched
-        launched.close()
-
-
-@dataclass
-class Visit:
-    """A person on the page, and what the browser noticed meanwhile."""
-
-    page: Any
-    expected: set[int] = field(default_factory=set)  # statuses of refusals, which the browser's console repeats
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def give(self, *files: File) -> None:
-        self.page.set_input_files("#files", list(files))
-
-    def finished(self) -> None:
-        expect(self.page.locator("#status")).to_contain_text(re.compile("Finished|was not judged"))
-        expect(self.page.locator("#run")).to_be_hidden()
-
-    def rows(self) -> list[list[str]]:
-        cells = "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))"
-        found: list[list[str]] = self.page.locator("#rows tr").evaluate_all(cells)
-        return found
-
-
-@contextmanager
-def visiting(browser: Any, url: str, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
-    """A visit, after which no other host was asked and nothing went wrong but what was expected."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    context.set_default_timeout(10_000)
-    visit = Visit(context.new_page())
-    visit.page.on("request", lambda request: visit.asked.append(request.url))
-    visit.page.on("pageerror", lambda problem: visit.complaints.append(f"thrown: {problem}"))
-    visit.page.on("console", lambda said: visit.complaints.append(said.text) if said.type == "error" else None)
-    visit.page.on("filechooser", lambda _: None)  # from now on none opens that nobody sees
-    visit.page.goto(url)
-    visit.page.wait_for_selector("#detector:not(:empty), #key-form:not([hidden])")  # the service was asked who it is
-    yield visit
-    context.close()
-    assert [asked for asked in visit.asked if not asked.startswith((f"{url}/", "data:", f"blob:{url}/"))] == []
-    statuses = {found[1]: said for said in visit.complaints if (found := re.search(r"status of (\d+)", said))}
-    assert {int(status) for status in statuses} == visit.expected
-    assert [said for said in visit.complaints if not re.search(r"status of \d+", said)] == []
-
-
 @pytest.fixture
-def visit(browser: Any, served: Any) -> Iterator[Visit]:
-    with visiting(browser, served.url) as made:
+def visit(visiting: Any, served: Any) -> Iterator[Any]:
+    with visiting(served.url) as made:
         yield made
 
 
@@ -115,7 +59,7 @@ def asked_of(served: Any, file: File) -> dict[str, Any]:
     return answer
 
 
-def test_one_picture_is_answered_in_words_and_its_windows_lie_where_they_were_cut(visit: Visit, served: Any) -> None:
+def test_one_picture_is_answered_in_words_and_its_windows_lie_where_they_were_cut(visit: Any, served: Any) -> None:
     page, picture = visit.page, png("half.png", 40, 230)
     answer = asked_of(served, picture)
     visit.give(picture)
@@ -145,7 +89,7 @@ def test_one_picture_is_answered_in_words_and_its_windows_lie_where_they_were_cu
     assert visit.rows()[0][1:] == ["cannot tell", f"{answer['prob_fake']:.3f}", f"+{answer['log10_lr']:.2f}", "1 of 2"]
 
 
-def test_many_pictures_bad_ones_among_them_make_a_table_that_sorts_and_saves(visit: Visit, served: Any) -> None:
+def test_many_pictures_bad_ones_among_them_make_a_table_that_sorts_and_saves(visit: Any, served: Any) -> None:
     page = visit.page
     visit.expected.add(422)
     visit.give(*MANY)
@@ -181,7 +125,7 @@ def test_many_pictures_bad_ones_among_them_make_a_table_that_sorts_and_saves(vis
 
 
 def test_a_report_is_saved_of_those_that_are_selected_and_refused_in_words_where_they_are_too_many(
-    visit: Visit,
+    visit: Any,
 ) -> None:
     page, save = visit.page, visit.page.locator("#report")
     visit.give(*[png(f"{number}.png", 10 * number) for number in range(4)])
@@ -201,7 +145,7 @@ def test_a_report_is_saved_of_those_that_are_selected_and_refused_in_words_where
     expect(page.locator("#one")).to_be_hidden()
 
 
-def test_pictures_are_dropped_and_pasted_and_their_names_are_no_markup(visit: Visit) -> None:
+def test_pictures_are_dropped_and_pasted_and_their_names_are_no_markup(visit: Any) -> None:
     send = """([name, bytes, kind]) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
@@ -219,7 +163,7 @@ def test_pictures_are_dropped_and_pasted_and_their_names_are_no_markup(visit: Vi
     assert visit.page.locator("#name").text_content() == name
 
 
-def test_the_samples_are_examined_by_a_click(visit: Visit) -> None:
+def test_the_samples_are_examined_by_a_click(visit: Any) -> None:
     buttons = visit.page.locator("#samples button")
     for index in range(buttons.count()):
         buttons.nth(index).click()
@@ -230,7 +174,7 @@ def test_the_samples_are_examined_by_a_click(visit: Visit) -> None:
     assert visit.page.locator("#samples img").evaluate_all("all => all.every(one => one.naturalWidth > 300)")
 
 
-def test_the_heat_map_fades_in_and_the_spectrum_lies_beside(visit: Visit) -> None:
+def test_the_heat_map_fades_in_and_the_spectrum_lies_beside(visit: Any) -> None:
     page = visit.page
     visit.give(png("half.png", 40, 255))
     page.get_by_role("button", name="Heat map").click()
@@ -252,8 +196,8 @@ def test_the_heat_map_fades_in_and_the_spectrum_lies_beside(visit: Visit) -> Non
     expect(page.locator("#spectrum-figure")).to_be_hidden()
 
 
-def test_a_key_is_asked_for_and_a_queue_that_is_full_is_waited_for(browser: Any, serving: Any) -> None:
-    with serving(ONE_PLACE) as guarded, visiting(browser, guarded.url) as visit:
+def test_a_key_is_asked_for_and_a_queue_that_is_full_is_waited_for(visiting: Any, serving: Any) -> None:
+    with serving(ONE_PLACE) as guarded, visiting(guarded.url) as visit:
         page = visit.page
         visit.expected |= {401, 503}
         visit.give(*[png(f"{number}.png", 250) for number in range(3)])
@@ -270,7 +214,7 @@ def test_a_key_is_asked_for_and_a_queue_that_is_full_is_waited_for(browser: Any,
         assert [row[1] for row in visit.rows()] == ["looks generated"] * 3
 
 
-def test_what_waits_can_be_stopped(visit: Visit, served: Any) -> None:
+def test_what_waits_can_be_stopped(visit: Any, served: Any) -> None:
     served.engine.go.clear()
     visit.give(*[png(f"{number}.png", 250) for number in range(5)])
     assert [row[1] for row in visit.rows()] == ["being examined …"] * 3 + ["waiting"] * 2
@@ -284,7 +228,7 @@ def test_what_waits_can_be_stopped(visit: Visit, served: Any) -> None:
     assert visit.rows()[-1][1] == "looks generated"
 
 
-def test_a_service_that_has_gone_is_told_in_words(visit: Visit) -> None:
+def test_a_service_that_has_gone_is_told_in_words(visit: Any) -> None:
     visit.page.context.set_offline(True)
     visit.give(png("a.png", 250))
     visit.finished()
@@ -292,7 +236,7 @@ def test_a_service_that_has_gone_is_told_in_words(visit: Visit) -> None:
     visit.complaints = [said for said in visit.complaints if "ERR_INTERNET_DISCONNECTED" not in said]
 
 
-def test_a_file_that_the_browser_cannot_show_is_answered_and_shown_under_its_heat(visit: Visit) -> None:
+def test_a_file_that_the_browser_cannot_show_is_answered_and_shown_under_its_heat(visit: Any) -> None:
     stream = io.BytesIO()
     PilImage.fromarray(np.full((100, 190, 3), 250, np.uint8)).save(stream, "TIFF")
     visit.give({"name": "scan.tif", "mimeType": "image/tiff", "buffer": stream.getvalue()})
@@ -321,7 +265,7 @@ def walk(page: Any, goal: str) -> list[str]:
     raise AssertionError(f"{goal} was not among {names}")
 
 
-def test_all_of_it_is_reached_by_keyboard_alone(visit: Visit) -> None:
+def test_all_of_it_is_reached_by_keyboard_alone(visit: Any) -> None:
     page = visit.page
     assert walk(page, "files") == ["files"]
     with page.expect_file_chooser() as chooser:
@@ -361,10 +305,10 @@ def test_all_of_it_is_reached_by_keyboard_alone(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)])
-def test_nothing_is_in_the_way_of_who_cannot_see_it_well(browser: Any, served: Any, scheme: str, width: int) -> None:
-    with visiting(browser, served.url, scheme=scheme, width=width) as visit:
+def test_nothing_is_in_the_way_of_who_cannot_see_it_well(visiting: Any, served: Any, scheme: str, width: int) -> None:
+    with visiting(served.url, scheme=scheme, width=width) as visit:
         page = visit.page
-        assert problems(page) == []
+        assert visit.problems() == []
         visit.expected.add(422)
         visit.give(*MANY)
         visit.finished()
@@ -373,16 +317,5 @@ def test_nothing_is_in_the_way_of_who_cannot_see_it_well(browser: Any, served: A
         page.locator("#boxes button").first.click()
         expect(page.locator("#spectrum-figure")).to_be_visible()
         expect(page.locator("#heat")).to_be_visible()
-        assert problems(page) == []
+        assert visit.problems() == []
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-
-
-def problems(page: Any) -> list[str]:
-    """What axe-core calls serious or critical."""
-    found = axe.Axe().run(page).response["violations"]
-    return [
-        f"{entry['id']}: {node['html'][:120]}"
-        for entry in found
-        if entry["impact"] in ("serious", "critical")
-        for node in entry["nodes"]
-    ]

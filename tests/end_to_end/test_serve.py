@@ -68,6 +68,7 @@ def test_it_listens_until_it_is_stopped(detector: Path, tmp_path: Path) -> None:
         (("--max-body", "0"), "--max-body must be a number of bytes"),
         (("--api-key-file", "nowhere.txt"), "the keys cannot be read"),
         (("--detector", "nowhere"), "no_detector"),
+        (("--engine", "fake", "--gallery", "nowhere"), "there is no gallery"),
     ],
 )
 def test_mistakes_are_told_before_anything_listens(

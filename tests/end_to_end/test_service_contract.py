@@ -87,12 +87,21 @@ def test_every_answer_is_one_that_is_described(case: Any, served: Any) -> None:
 def test_that_was_worth_something() -> None:
     """After the last one: pictures were judged, and mistakes made."""
     assert {(path, 200) for path in schema} - SEEN == {("/v1/explain", 200)}  # no heat maps with the arithmetic engine
-    assert {("/v1/predict", 422), ("/v1/predict", 415), ("/v1/report", 415), ("/healthz", 405)} <= SEEN
+    assert {
+        ("/v1/predict", 422),
+        ("/v1/predict", 415),
+        ("/v1/report", 415),
+        ("/v1/compare", 422),
+        ("/healthz", 405),
+    } <= SEEN
     assert {status for _, status in SEEN if status >= 500} == {501}
     assert {path for path, status in SEEN if status == 501} == {"/v1/explain"}
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain", "/v1/fingerprint", "/v1/report", "/v1/spectrum"])
+PATHS = ("attribute", "compare", "explain", "fingerprint", "predict", "report", "spectrum")
+
+
+@pytest.mark.parametrize("path", [f"/v1/{name}" for name in PATHS])
 @pytest.mark.parametrize(
     ("status", "code", "sent"),
     [

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image as PilImage
 
+from ganfingerprint.attribution import Gallery
 from ganfingerprint.detector import Detector
+from ganfingerprint.errors import GalleryError
 from ganfingerprint.examine import examine, with_manifest
 from ganfingerprint.provenance import ManifestState
 from ganfingerprint.types import Failure, Prediction
@@ -90,3 +92,16 @@ def test_a_manifest_is_read_beside_the_verdict_and_changes_nothing_of_it(
 
 def test_a_file_without_manifest_has_none(bright_detector: Detector, photo: Path) -> None:
     assert examine(bright_detector, photo).provenance is None
+
+
+def test_a_gallery_is_asked_which_generator_it_was(
+    bright_detector: Detector, photo: Path, tint_gallery: Callable[[str], Gallery], tinted: Callable[..., bytes]
+) -> None:
+    gallery = tint_gallery(bright_detector.detector_id)
+    assert examine(bright_detector, photo).attribution is None
+    found = examine(bright_detector, tinted("greens"), name="a.png", gallery=gallery).attribution
+    assert found is not None
+    assert (found.source, found.answer, found.gallery_id) == ("a.png", "greens", gallery.gallery_id)
+    assert examine(bright_detector, b"nothing", gallery=gallery).attribution is None
+    with pytest.raises(GalleryError, match="two detectors cannot be compared"):
+        examine(bright_detector, photo, gallery=tint_gallery("another"))

@@ -5,6 +5,7 @@ weighing   evidence → probabilities of: each enrolled generator, an unknown on
 gallery    what is enrolled (a value), storage: its file
 decide     the two questions: `attribute`, `compare`
 search     the nearest of many fingerprints
+words      what both answers are in words
 fit        a gallery from labelled pictures
 """
 

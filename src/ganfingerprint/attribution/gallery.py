@@ -91,6 +91,18 @@ class Gallery:
         found.update(repr((round(space.radius, 6), self.pairs)).encode())
         return found.hexdigest()[:12]
 
+    def require(self, detector_id: str) -> None:
+        """Refuse a detector that the fingerprints are not of.
+
+        Raises:
+            GalleryError: its identity is another.
+        """
+        if self.detector_id != detector_id:
+            raise GalleryError(
+                f"the gallery is of detector {self.detector_id}, and this is {detector_id}: fingerprints of two "
+                "detectors cannot be compared"
+            )
+
     def enrolled(self, name: str, embeddings: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:
         """The gallery with further pictures of a generator, new or known; a file that it has already counts once.
 

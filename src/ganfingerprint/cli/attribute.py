@@ -28,7 +28,6 @@ COLUMNS = (
     "path", "sha256", "answer", "probability", "prob_photograph", "prob_unknown", "second", "second_probability",
     "nearest", "nearest_of", "gallery_id", "error_code", "error",
 )  # fmt: skip
-NOTE = "A lead and no proof: fingerprints can be removed and forged, and a generator that is not enrolled can be near."
 
 
 def attribute(
@@ -46,6 +45,7 @@ def attribute(
     has not seen. It is a lead and no proof.
     """
     from ganfingerprint.attribution import attribute as ask
+    from ganfingerprint.attribution.words import LEAD
 
     paths = list_pictures(inputs, recursive=recursive, output_dir=Path("-"))
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
@@ -55,7 +55,7 @@ def attribute(
     pairs = [(item, None if isinstance(item, Failure) else next(found)) for item in answers]
     if layout is Format.JSON:
         write_json(
-            {"gallery_id": known.gallery_id, "note": NOTE, "pictures": [_json(*pair) for pair in pairs]}, sys.stdout
+            {"gallery_id": known.gallery_id, "note": LEAD, "pictures": [_json(*pair) for pair in pairs]}, sys.stdout
         )
     elif layout is Format.CSV:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
@@ -141,6 +141,8 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
 
 
 def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> None:
+    from ganfingerprint.attribution.words import LEAD
+
     console = open_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("file", overflow="fold")
@@ -159,29 +161,24 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
             )
     console.print(table)
     say_failures([answer for answer, _ in pairs])
-    console.print(f"{len(known.generators)} generators are known (gallery {known.gallery_id}). {NOTE}", markup=False)
+    console.print(f"{len(known.generators)} generators are known (gallery {known.gallery_id}). {LEAD}", markup=False)
 
 
 def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layout: Format) -> None:
+    from ganfingerprint.attribution.words import COMPARED, comparison_sentence, not_all_fake
+
     verdicts = [[item.verdict.value for item in side] for side in sides]
     if layout is Format.JSON:
-        facts = {**dataclasses.asdict(found), "gallery_id": known.gallery_id, "note": NOTE}
+        facts = {**dataclasses.asdict(found), "gallery_id": known.gallery_id, "note": COMPARED}
         write_json(
             {**facts, "verdicts": [{v: side.count(v) for v in sorted(set(side))} for side in verdicts]}, sys.stdout
         )
         return
-    which = "one generator" if found.log10_lr > 0 else "two generators"
-    times = 10 ** abs(found.log10_lr)
-    print(
-        f"The fingerprints of {found.counts[0]} and {found.counts[1]} pictures are about {times:.1f} times as likely "
-        f"if they are of {which} (P(one generator) {found.prob_same:.3f} at even odds; distance {found.distance:.3f}; "
-        f"bounded at {10**known.pairs.log10_lr_bound:.0f} times)."
-    )
-    for name, side in zip(("first", "second"), verdicts, strict=True):
-        if side.count("fake") < len(side):
-            said = ", ".join(f"{side.count(v)} {v}" for v in ("fake", "uncertain", "real") if v in side)
-            print(f"Of the {name} side the detector says: {said}. The comparison holds for generated pictures alone.")
-    print(NOTE)
+    print(comparison_sentence(found, known.pairs.log10_lr_bound))
+    for name, side in zip(("first", "second"), sides, strict=True):
+        if said := not_all_fake(name, side):
+            print(said)
+    print(COMPARED)
 
 
 def _draw(names: tuple[Path, Path], sides: list[list[Prediction]], policy: WindowConfig, out: Path) -> None:

@@ -213,6 +213,32 @@ def open_gallery(named: Path | None, judge: Detector) -> Gallery:
     return _of_detector(find_gallery(named, judge.folder), judge.detector_id)
 
 
+def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
+    """The gallery that is asked; None where none was named and the detector has none.
+
+    Raises:
+        GalleryError: the one that was named is not there, or is of another detector; or one that is there is damaged.
+    """
+    if named is None and VARIABLE not in os.environ:
+        path = next((path for path in _unnamed(judge) if path.is_file()), None)
+        if path is None:
+            return None
+        from ganfingerprint.attribution import read_gallery
+
+        known = read_gallery(path)
+        return known if known.detector_id == judge.detector_id else None
+    return open_gallery(named, judge)
+
+
+def _unnamed(judge: Detector) -> Iterable[Path]:
+    """Where a detector's gallery may lie when nobody names one: one's own, then the one that it came with."""
+    from ganfingerprint.attribution import FILE_NAME
+
+    yield own_gallery(judge.detector_id)
+    if judge.folder is not None:
+        yield judge.folder / FILE_NAME
+
+
 def _target(named: Path | None, detector_id: str) -> Path:
     return named or own_gallery(detector_id)
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.gallery import GalleryFile, open_gallery_if_any
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, load_judge
 from ganfingerprint.cli.predict import list_pictures
 from ganfingerprint.errors import UsageError
@@ -55,6 +56,7 @@ def report(
     top: Top = 0,
     pictures: Pictures = None,
     trust: Trust = None,
+    gallery_file: GalleryFile = None,
     detector: DetectorFolder = None,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
@@ -63,7 +65,8 @@ def report(
 
     The page needs no other file and asks no host. What could not be read is
     in it with the reason. Of a folder that `scan` wrote it shows the rows,
-    likeliest fakes first, and examines the first of them again.
+    likeliest fakes first, and examines the first of them again. Which
+    generator it was is in it where the detector has a gallery.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{out}: the page is HTML; name it like case.html")
@@ -82,11 +85,10 @@ def report(
     if folder is None:
         paths = list_pictures(inputs, recursive=recursive, output_dir=out.parent / out.stem)
         judge = judge_in(precision="auto")
-        content = content_of(_shown((examine(judge, path, trust=trusted) for path in paths), len(paths)), judge)
+        look = functools.partial(examine, judge, trust=trusted, gallery=open_gallery_if_any(gallery_file, judge))
+        content = content_of(_shown(map(look, paths), len(paths)), judge)
     else:
-        content = _of_scan(
-            folder, where, top, PICTURES if pictures is None else pictures, trusted, judge_in, content_of
-        )
+        content = _of_scan(folder, where, top, pictures, trusted, gallery_file, judge_in, content_of)
     write(content, out)
     print(out)
     return ExitCode.SOME_FAILED if content["counts"]["not read"] else ExitCode.DONE
@@ -104,18 +106,21 @@ def _of_scan(
     folder: Path,
     where: str,
     top: int,
-    pictures: int,
+    pictures: int | None,
     trust: str,
+    gallery_file: Path | None,
     judge_in: Callable[..., Detector],
     content_of: Callable[..., dict[str, Any]],
 ) -> dict[str, Any]:
     from ganfingerprint.report.scanned import CUSTODY, select
 
+    most = PICTURES if pictures is None else pictures
     scan = select(folder, where=where, top=top)
     judge = judge_in(precision=scan.settings["precision"])
     scan.require(judge)
-    examined = scan.examinations(judge, most=pictures, trust=trust)
-    return content_of(_shown(examined, min(pictures, len(scan.rows))), judge, custody=CUSTODY, scan=scan)
+    known = open_gallery_if_any(gallery_file, judge)
+    examined = scan.examinations(judge, most=most, trust=trust, gallery=known)
+    return content_of(_shown(examined, min(most, len(scan.rows))), judge, custody=CUSTODY, scan=scan)
 
 
 def _shown(examined: Iterable[Examination], total: int) -> Iterator[Examination]:

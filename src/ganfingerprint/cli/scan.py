@@ -19,6 +19,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.gallery import GalleryFile, open_gallery
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
 from ganfingerprint.cli.stopping import told_when_stopped
 from ganfingerprint.errors import UsageError
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 EVERY_S = 2.0  # between two lines of progress
 CLUSTER = re.compile(r"local|auto|(ray://)?[\w.-]+:\d+")  # what may follow --ray
 
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT", help="Files, folders, globs, lists (.txt, .csv, .parquet), zip and tar files."),
+]
+Attribute = Annotated[
+    bool, typer.Option("--attribute", help="Say which generator it was, too; --gallery FILE does so by itself.")
+]
 OnRay = Annotated[
     str | None,
     typer.Option(
@@ -53,10 +61,7 @@ class ScanCommand(TyperCommand):
 
 
 def scan(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT", help="Files, folders, globs, lists (.txt, .csv, .parquet), zip and tar files."),
-    ],
+    inputs: Inputs,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the table.")],
     detector: DetectorFolder = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
@@ -69,6 +74,8 @@ def scan(
     dedup: Annotated[bool, typer.Option("--dedup/--no-dedup", help="Judge equal bytes once.")] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run found.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Judge again what failed before.")] = False,
+    attribute: Attribute = False,
+    gallery_file: GalleryFile = None,
     ray: OnRay = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Progress as lines of JSON on stderr.")] = False,
 ) -> int:
@@ -83,6 +90,7 @@ def scan(
     from ganfingerprint.scan.settings import ScanSettings
 
     judge = load_judge(detector, engine=engine, device=device, precision=precision)
+    known = open_gallery(gallery_file, judge) if attribute or gallery_file is not None else None
     settings = ScanSettings(
         recursive=recursive, workers=workers, batch_size=batch_size, shard_size=shard_size, dedup=dedup,
         restart=restart, retry_failed=retry_failed,
@@ -94,7 +102,7 @@ def scan(
         told_when_stopped(_stopped(out, log_json=log_json)),
         contextlib.nullcontext() if ray is None else Cluster(ray, engine=engine, device=device) as cluster,
     ):
-        progress = run(judge, inputs, out, settings, cluster=cluster, report=reporter)
+        progress = run(judge, inputs, out, settings, gallery=known, cluster=cluster, report=reporter)
     _conclude(console, progress, log_json=log_json)
     print(out)
     return ExitCode.SOME_FAILED if progress.failed + progress.earlier_failed else ExitCode.DONE

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ganfingerprint.cli.exit_codes import ExitCode
+from ganfingerprint.cli.gallery import GalleryFile, open_gallery_if_any
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, PrecisionName, load_judge
 from ganfingerprint.errors import MissingExtraError, UsageError
 
@@ -34,6 +35,7 @@ def serve(
     patience: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="For a request's head, and for each pause within its body.")
     ] = 15,
+    gallery_file: GalleryFile = None,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
@@ -54,7 +56,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells what is in bodies
     settings = ServiceSettings(api_keys=keys, max_body=size, workers=workers, body_wait_s=patience)
-    _listen(create_app(judge, settings), host, port, patience)
+    _listen(create_app(judge, settings, open_gallery_if_any(gallery_file, judge)), host, port, patience)
     return ExitCode.DONE
 
 

@@ -12,16 +12,18 @@ from typing import Any
 import ganfingerprint
 from ganfingerprint.artifact import Card
 from ganfingerprint.artifact.card import plain
+from ganfingerprint.attribution import words
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.detector import Detector
 from ganfingerprint.examine import Examination
 from ganfingerprint.metadata import estimate_jpeg_quality
 from ganfingerprint.report import claims, pictures, wording
 from ganfingerprint.report.scanned import Scanned
-from ganfingerprint.types import Failure, Prediction, Verdict
+from ganfingerprint.types import Attribution, Failure, Prediction, Verdict
 
 SCHEMA, SCHEMA_VERSION = "ganfingerprint-report", 2
 HERE = "each with its SHA-256, size and time of reading above; none was changed, none left this machine"
+CANDIDATES = 3  # generators that are named, likeliest first
 _LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime", "c2pa-python")
 _HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
 
@@ -118,6 +120,7 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "encoding": {**dataclasses.asdict(encoding), "estimated_quality": quality},
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
         "manifest": claims.manifest_content(examination.metadata, examination.provenance),
+        "attribution": attribution_content(examination.attribution, answer.verdict),
         "limits": wording.limits(image, answer, quality, detector.card),
         "images": {
             "picture": pictures.shown(image.pixels),
@@ -126,6 +129,33 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
             "heat_speaks_for": None if examination.heat is None else examination.heat.label.value,
             "spectrum": None if examination.spectrum is None else pictures.spectrum(examination.spectrum),
         },
+    }
+
+
+def attribution_content(
+    found: Attribution | None, verdict: Verdict, *, candidates: int | None = CANDIDATES
+) -> dict[str, Any] | None:
+    """What is said of which generator made a picture: candidates, nearest pictures, and what it is worth.
+
+    Args:
+        found: None where no gallery was asked, and nothing is said.
+        verdict: of the detector on the same picture.
+        candidates: how many are named, likeliest first; None for all.
+    """
+    if found is None:
+        return None
+    return {
+        "answer": found.answer,
+        "probability": found.probability,
+        "sentence": words.answer_sentence(found),
+        "reservation": words.reservation(verdict, found),
+        "prob_photograph": found.prob_photograph,
+        "prob_unknown": found.prob_unknown,
+        "candidates": [dataclasses.asdict(candidate) for candidate in found.candidates[:candidates]],
+        "nearest": [{**dataclasses.asdict(near), "id": _text(near.id)} for near in found.nearest],
+        "gallery_id": found.gallery_id,
+        "priors": words.PRIORS,
+        "note": words.LEAD,
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganfingerprint.attribution import Gallery
 from ganfingerprint.decode import read_bytes
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import InputError, UsageError
@@ -54,7 +55,9 @@ class Scanned:
                 f"with '{detector.engine.name}'. Answers of two are not mixed: name its folder with --detector"
             )
 
-    def examinations(self, detector: Detector, *, most: int, trust: str = "") -> Iterator[Examination]:
+    def examinations(
+        self, detector: Detector, *, most: int, trust: str = "", gallery: Gallery | None = None
+    ) -> Iterator[Examination]:
         """Examinations of the likeliest fakes whose files are there and have not changed; equal bytes once.
 
         `content` and `entries` tell of those that were taken from it so far.
@@ -72,7 +75,7 @@ class Scanned:
             data = self._unchanged(number, row)
             if data is not None:
                 self._pictures[number] = by_bytes[row["sha256"]] = len(by_bytes)
-                found = examine(detector, data, name=row["path"], trust=trust)
+                found = examine(detector, data, name=row["path"], trust=trust, gallery=gallery)
                 if isinstance(found.answer, Prediction) and found.answer.verdict != row["verdict"]:
                     self._notes[number] = f"examined again: {wording.WORDS[found.answer.verdict]}"  # where it flips
                 yield found

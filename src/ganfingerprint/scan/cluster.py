@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ganfingerprint.artifact import CARD_NAME
+from ganfingerprint.attribution import Gallery
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import DecoderCrashedError, MissingExtraError, ScanError, UsageError
 from ganfingerprint.scan.item import Item
@@ -89,7 +90,12 @@ class Cluster:
         ray.shutdown()
 
     def rows(
-        self, found: Iterator[Item], detector: Detector, settings: ScanSettings, answers: Answers
+        self,
+        found: Iterator[Item],
+        detector: Detector,
+        settings: ScanSettings,
+        answers: Answers,
+        gallery: Gallery | None = None,
     ) -> Generator[Row]:
         """A row for each item, as they are ready, in no order; see `Judge.rows`.
 
@@ -107,7 +113,7 @@ class Cluster:
         import ray
 
         options = {"engine": self.engine, "device": self.device, "precision": detector.engine.precision}
-        crew = _Crew((ray.put(files), options, settings, ray.put(answers)))
+        crew = _Crew((ray.put(files), options, settings, ray.put(answers), ray.put(gallery)))
         try:
             yield from crew.rows(_blocks(found, settings.batch_size * BLOCK_BATCHES))
         finally:
@@ -118,13 +124,18 @@ class _Actor:
     """What runs on the machines of the cluster."""
 
     def __init__(
-        self, files: dict[str, bytes], options: dict[str, str], settings: ScanSettings, answers: Answers
+        self,
+        files: dict[str, bytes],
+        options: dict[str, str],
+        settings: ScanSettings,
+        answers: Answers,
+        gallery: Gallery | None,
     ) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
             detector = Detector.from_pretrained(folder, **options)
-        self.judge = Judge(detector, settings, answers)
+        self.judge = Judge(detector, settings, answers, gallery)
 
     def rows(self, block: Block) -> list[Row]:
         return list(self.judge.rows(iter(block)))

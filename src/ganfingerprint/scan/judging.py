@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from typing import Any
 
+from ganfingerprint.attribution import Gallery, attribute
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.scan.decoders import Decoders, decode_here
 from ganfingerprint.scan.item import Item
@@ -13,7 +14,7 @@ from ganfingerprint.scan.schema import ANSWERED, Row, row_of, shown
 from ganfingerprint.scan.settings import ScanSettings
 from ganfingerprint.types import Failure
 
-KEPT = (*(name for name in ANSWERED if name != "sha256"), "verdict")
+KEPT = (*(name for name in ANSWERED if name != "sha256"), "verdict", "generator", "generator_probability")
 REMEMBERED = 200_000  # answers for equal bytes; the oldest are forgotten
 
 
@@ -26,7 +27,7 @@ class Answers:
     def remember(self, row: Row) -> None:
         """Keep the answer in a row, if there is one."""
         if row["sha256"]:
-            self._known[bytes.fromhex(row["sha256"])] = tuple(row[name] for name in KEPT)
+            self._known[bytes.fromhex(row["sha256"])] = tuple(row.get(name) for name in KEPT)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
@@ -41,12 +42,16 @@ class Answers:
 class Judge:
     """Makes rows of items; what waits for the engine, and the answers and processes that it keeps. Close it.
 
+    With a gallery, which has to be of the detector, the rows say which generator it was, too.
+
     Raises:
         ScanError: a process that decodes cannot start.
     """
 
-    def __init__(self, detector: Detector, settings: ScanSettings, answers: Answers) -> None:
-        self.detector, self.settings, self.answers = detector, settings, answers
+    def __init__(
+        self, detector: Detector, settings: ScanSettings, answers: Answers, gallery: Gallery | None = None
+    ) -> None:
+        self.detector, self.settings, self.answers, self.gallery = detector, settings, answers, gallery
         self._waiting: list[tuple[str, Prepared]] = []
         self._twins: dict[str, list[str]] = {}  # sha256 of one that waits → paths of equal bytes
         self._windows = 0
@@ -86,8 +91,9 @@ class Judge:
     def _judged(self) -> Iterator[Row]:
         """The rows of all that waits."""
         answers = self.detector.judge([prepared for _, prepared in self._waiting])
-        for (path, prepared), answer in zip(self._waiting, answers, strict=True):
-            row = row_of(path, answer)
+        found = [None] * len(answers) if self.gallery is None else attribute(answers, self.gallery, neighbours=0)
+        for (path, prepared), answer, attribution in zip(self._waiting, answers, found, strict=True):
+            row = row_of(path, answer, attribution)
             yield row
             if self.settings.dedup:
                 self.answers.remember(row)

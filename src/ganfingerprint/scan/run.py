@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ganfingerprint.attribution import Gallery
 from ganfingerprint.detector import Detector
 from ganfingerprint.scan.cluster import Cluster
 from ganfingerprint.scan.item import Item
-from ganfingerprint.scan.judging import Answers, Judge
-from ganfingerprint.scan.schema import ANSWERED, Row, shown
+from ganfingerprint.scan.judging import KEPT, Answers, Judge
+from ganfingerprint.scan.schema import Row, shown
 from ganfingerprint.scan.settings import ScanSettings
 from ganfingerprint.scan.sources import count, items
 from ganfingerprint.scan.writer import ShardWriter, key_of
@@ -56,6 +57,7 @@ def scan(
     out: Path,
     settings: ScanSettings | None = None,
     *,
+    gallery: Gallery | None = None,
     cluster: Cluster | None = None,
     report: Report = lambda progress: None,
 ) -> Progress:
@@ -70,15 +72,19 @@ def scan(
         inputs: files, folders, globs, lists (.txt, .csv and .parquet with a column `path`), zip and tar archives.
         out: folder of the table.
         settings: how; None for the defaults.
+        gallery: of the detector; the rows then say which generator it was, too.
         cluster: whose machines decode and judge; None for this one. The table is the same.
         report: called after every file, from the thread that scans.
 
     Raises:
+        GalleryError: the gallery is of another detector.
         ScanError: another scan writes to `out`, it holds a table of another detector, of other inputs or settings, or
             the processes or machines that decode and judge cannot start.
         UsageError: no inputs.
     """
     settings = ScanSettings() if settings is None else settings
+    if gallery is not None:
+        gallery.require(detector.detector_id)
     deciding = {
         "detector_id": detector.detector_id,
         "engine": "fake" if detector.engine.name == "fake" else "of the network",  # the others give equal answers
@@ -87,6 +93,7 @@ def scan(
         "folder": os.getcwd(),  # that inputs and paths are relative to
         "recursive": settings.recursive,
         "dedup": settings.dedup,
+        "gallery_id": None if gallery is None else gallery.gallery_id,
     }
     with ShardWriter(
         out,
@@ -99,10 +106,10 @@ def scan(
         fresh = run.fresh(items(inputs, recursive=settings.recursive))
         with _counting(run.progress, inputs, recursive=settings.recursive):
             if cluster is None:
-                with contextlib.closing(Judge(detector, settings, run.answers)) as judge:
+                with contextlib.closing(Judge(detector, settings, run.answers, gallery)) as judge:
                     run.keep(judge.rows(fresh))
             else:
-                with contextlib.closing(cluster.rows(fresh, detector, settings, run.answers)) as rows:
+                with contextlib.closing(cluster.rows(fresh, detector, settings, run.answers, gallery)) as rows:
                     run.keep(rows)
         return run.progress
 
@@ -133,7 +140,7 @@ class _Run:
         self.progress = Progress()
         self.answers = Answers()
         self._seen: set[bytes] = set()  # keys of paths that have a row
-        for row in writer.earlier(["path", *ANSWERED, "verdict", "error_code"]):
+        for row in writer.earlier(["path", "sha256", *KEPT, "error_code"]):
             self._seen.add(key_of(row["path"]))
             self.progress.earlier += 1
             self.progress.earlier_failed += row["error_code"] is not None

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ganfingerprint.types import Answer, Failure
+from ganfingerprint.types import Answer, Attribution, Failure
 
 Row = dict[str, Any]  # column → value; columns that are not named are null
-VERSION = 1
+VERSION = 2  # 1 had no columns of generators; a table of it can be read
 VERSION_KEY = b"ganfingerprint.scan.version"
 
 SCHEMA = pa.schema(
@@ -27,6 +27,8 @@ SCHEMA = pa.schema(
         ("verdict", pa.string()),
         ("windows", pa.int32()),
         ("latency_ms", pa.float32()),  # decoding, and its share of the engine's time; null for a copy of an answer
+        ("generator", pa.string()),  # what an attribution answers; this and the next are null where none was asked for
+        ("generator_probability", pa.float64()),
         ("error_code", pa.string()),  # null where it was judged
         ("error", pa.string()),
     ],
@@ -37,13 +39,14 @@ _BYTE = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
 ANSWERED = ("sha256", "size_bytes", "format", "width", "height", "logit", "prob_fake", "log10_lr", "windows")
 
 
-def row_of(path: str, answer: Answer) -> Row:
-    """The row of one answer."""
+def row_of(path: str, answer: Answer, found: Attribution | None = None) -> Row:
+    """The row of one answer, and of which generator it was if that was asked."""
     path = shown(path)
     if isinstance(answer, Failure):
         return {"path": path, "error_code": answer.code, "error": shown(answer.error)}
     facts = {name: getattr(answer, name) for name in ANSWERED}
-    return {"path": path, **facts, "verdict": answer.verdict.value, "latency_ms": answer.latency_ms}
+    row = {"path": path, **facts, "verdict": answer.verdict.value, "latency_ms": answer.latency_ms}
+    return row if found is None else {**row, "generator": found.answer, "generator_probability": found.probability}
 
 
 def shown(text: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import ganfingerprint
+from ganfingerprint.attribution import Gallery, attribute, compare
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import GanFingerprintError, MissingExtraError
 from ganfingerprint.examine import with_manifest
@@ -23,14 +24,14 @@ try:
 except ModuleNotFoundError as absent:
     raise MissingExtraError("fastapi", "serve", "a service") from absent
 
-from ganfingerprint.service import answers, looks, pages, shapes
+from ganfingerprint.service import answers, attributed, looks, pages, shapes
 from ganfingerprint.service.answers import ServiceError, answer_content, detector_content, error_response, failed, gone
 from ganfingerprint.service.batching import Batcher, BusyError, StoppedError
 from ganfingerprint.service.decoding import DecodingPool
 from ganfingerprint.service.limits import Gate
 from ganfingerprint.service.metrics import Metrics
 from ganfingerprint.service.settings import ServiceSettings
-from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, Upload, read_uploads
+from ganfingerprint.service.uploads import FILE_BODY, FILES_BODY, SIDES_BODY, Upload, read_sides, read_uploads
 
 Found = TypeVar("Found")
 
@@ -119,9 +120,20 @@ class Judging:
         return await asyncio.wrap_future(self.batcher.judge(prepared))
 
 
-def create_app(detector: Detector, settings: ServiceSettings | None = None) -> Any:
-    """The ASGI application that judges with `detector`; its processes live from start to shutdown."""
+def create_app(detector: Detector, settings: ServiceSettings | None = None, gallery: Gallery | None = None) -> Any:
+    """The ASGI application that judges with `detector`; its processes live from start to shutdown.
+
+    Args:
+        detector: judges.
+        settings: limits, and who may ask; None for the defaults.
+        gallery: of the detector, for those who ask which generator it was; None answers them with `no_gallery`.
+
+    Raises:
+        GalleryError: the gallery is of another detector.
+    """
     settings = ServiceSettings() if settings is None else settings
+    if gallery is not None:
+        gallery.require(detector.detector_id)
     metrics = Metrics()
 
     @asynccontextmanager
@@ -141,9 +153,11 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None) -> A
         description="Tells photographs from images that a generator made. Nothing of a request is kept.",
         redirect_slashes=False,
     )  # fmt: skip
-    app.state.settings, app.state.metrics = settings, metrics
+    app.state.settings, app.state.metrics, app.state.gallery = settings, metrics, gallery
     _handle_errors(app)
     _add_judging(app, detector)
+    _add_attribution(app)
+    _add_comparison(app)
     _add_looks(app)
     _add_report(app)
     _add_state(app, detector)
@@ -199,6 +213,60 @@ def _add_judging(app: FastAPI, detector: Detector) -> None:
         )
 
 
+def _gallery(request: Request) -> Gallery:
+    gallery: Gallery | None = request.app.state.gallery
+    if gallery is None:
+        raise attributed.no_gallery()
+    return gallery
+
+
+def _add_attribution(app: FastAPI) -> None:
+    @app.post(
+        "/v1/attribute",
+        openapi_extra=FILES_BODY,
+        responses=shapes.good(shapes.Attributions, shapes.OF_GALLERY),
+        summary="Which generator made one picture or several",
+    )
+    async def attribution(request: Request) -> JSONResponse:
+        """An enrolled generator, an unknown one, or none as it is a photograph: a lead and no proof.
+
+        Rows as of `/v1/predict`.
+        """
+        gallery = _gallery(request)
+        uploads = await read_uploads(request, most=request.app.state.settings.max_files)
+        judged = await _judging(request).judge(request, uploads)
+        if len(judged) == 1 and isinstance(judged[0], Failure):
+            raise failed(judged[0])
+        known = [answer for answer in judged if isinstance(answer, Prediction)]
+        found = iter(await run_in_threadpool(attribute, known, gallery))
+        rows = [
+            attributed.attributed_content(answer, None if isinstance(answer, Failure) else next(found))
+            for answer in judged
+        ]
+        return JSONResponse({"schema_version": answers.SCHEMA_VERSION, "answers": rows})
+
+
+def _add_comparison(app: FastAPI) -> None:
+    @app.post(
+        "/v1/compare",
+        openapi_extra=SIDES_BODY,
+        responses=shapes.good(shapes.ComparisonAnswer, shapes.OF_GALLERY),
+        summary="Whether generated pictures of two origins are of one generator",
+    )
+    async def comparison(request: Request) -> JSONResponse:
+        """The generator need not be enrolled. Of photographs the answer means nothing: their verdicts are told, too.
+
+        Where a picture of either side cannot be judged, the error is the answer.
+        """
+        gallery = _gallery(request)
+        first, second = await read_sides(request, most=request.app.state.settings.max_files)
+        judged = await _judging(request).judge(request, [*first, *second])
+        known = [attributed.judged_or_raise(answer) for answer in judged]
+        sides = known[: len(first)], known[len(first) :]
+        found = await run_in_threadpool(compare, *sides, gallery)
+        return JSONResponse(attributed.comparison_content(found, sides, gallery))
+
+
 def _add_looks(app: FastAPI) -> None:
     @app.post(
         "/v1/explain",
@@ -246,7 +314,9 @@ def _add_report(app: FastAPI) -> None:
         found = []
         for upload, answer in zip(uploads, safe, strict=True):  # one by one: others have their turn between them
             _refuse_large(answer, judging.settings)
-            seen = await judging.look(functools.partial(looks.examined, judging.detector, upload, answer))
+            seen = await judging.look(
+                functools.partial(looks.examined, judging.detector, request.app.state.gallery, upload, answer)
+            )
             found.append(await run_in_threadpool(with_manifest, seen, upload.data))  # the engine does not wait for it
         return HTMLResponse(await run_in_threadpool(looks.report, judging.detector, found))
 
@@ -255,7 +325,8 @@ def _add_state(app: FastAPI, detector: Detector) -> None:
     @app.get("/v1/detector", responses=shapes.good(shapes.DetectorAnswer, shapes.OF_GET), summary="What judges here")
     async def identity(request: Request) -> JSONResponse:
         """Its identity, calibration and measured figures, what its verdicts mean, and what a request may hold."""
-        return JSONResponse(detector_content(detector, request.app.state.settings))
+        known = {"gallery": attributed.gallery_content(request.app.state.gallery)}
+        return JSONResponse(detector_content(detector, request.app.state.settings) | known)
 
     @app.get("/healthz", responses=shapes.good(shapes.Alive, shapes.OF_GET), summary="Whether the process lives")
     async def healthz() -> JSONResponse:

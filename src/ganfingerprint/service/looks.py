@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ganfingerprint.attribution import Gallery
 from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import UsageError
@@ -45,8 +46,8 @@ def report(detector: Detector, found: list[Examination]) -> str:
     return report_page(report_content(found, detector, command="POST /v1/report", custody=SENT))
 
 
-def examined(detector: Detector, upload: Upload, answer: Answer) -> Examination:
+def examined(detector: Detector, gallery: Gallery | None, upload: Upload, answer: Answer) -> Examination:
     """What a report says of one picture, but for its manifest; one that could not be judged is not decoded again."""
     if isinstance(answer, Failure):
         return failed(answer, upload.data)
-    return examine(detector, upload.data, name=upload.name, trust=None)
+    return examine(detector, upload.data, name=upload.name, trust=None, gallery=gallery)

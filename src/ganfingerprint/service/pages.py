@@ -9,8 +9,10 @@ _PAGE = {
     "/": ("index.html", "text/html"),
     "/docs": ("docs.html", "text/html"),
     "/page/style.css": ("style.css", "text/css"),
-    **{f"/page/{name}": (name, "text/javascript") for name in ("page.js", "picture.js", "service.js", "table.js")},
-    "/page/docs.js": ("docs.js", "text/javascript"),
+    **{
+        f"/page/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("page", "generator", "picture", "service", "table", "docs")
+    },
 }  # path → file of `page/`, and what it is
 _SAMPLES = ("real/cat.jpg", "fake/cat-realesrgan.jpg", "fake/palace-span.jpg", "fake/dahlia-taef2.jpg")
 PATHS = frozenset({*_PAGE, *(f"/page/samples/{name}" for name in _SAMPLES)})

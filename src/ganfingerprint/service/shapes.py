@@ -87,6 +87,93 @@ class FingerprintAnswer(_Shape):
     fingerprint: list[float] = Field(min_length=512, max_length=512)
 
 
+class CandidateAnswer(_Shape):
+    """A generator that may have made the picture."""
+
+    name: str
+    probability: float = Field(ge=0, le=1)
+    log10_lr: float = Field(description="Above 0 it speaks for this generator rather than another one.")
+    references: int = Field(ge=1, description="Enrolled pictures behind it.")
+
+
+class NeighbourAnswer(_Shape):
+    """An enrolled picture whose fingerprint is near."""
+
+    id: str
+    name: str = Field(description="The generator that it was enrolled for.")
+    distance: float = Field(description="1 - cos, from 0 for equal fingerprints to 2.")
+
+
+class Attributed(_Shape):
+    """Which generator made a picture, as far as the gallery can tell."""
+
+    name: str
+    error: None
+    verdict: Verdict
+    words: str = Field(description="The verdict for a person.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    answer: str = Field(description="A candidate's name, `unknown generator` or `photograph`.")
+    probability: float = Field(ge=0, le=1, description="Of the answer.")
+    sentence: str = Field(description="The answer for a person.")
+    reservation: str = Field(description="Empty where answer and verdict go together.")
+    prob_photograph: float = Field(ge=0, le=1)
+    prob_unknown: float = Field(ge=0, le=1, description="Of a generator that is not enrolled.")
+    candidates: list[CandidateAnswer] = Field(description="All that are enrolled, likeliest first.")
+    nearest: list[NeighbourAnswer] = Field(description="Nearest first.")
+    gallery_id: str
+    priors: str = Field(description="Where the probabilities hold.")
+    note: str = Field(description="What an attribution is worth.")
+    detector_id: str
+
+
+class Attributions(_Shape):
+    """A row for each file, in their order."""
+
+    schema_version: Literal[1]
+    answers: list[Attributed | NotJudged] = Field(min_length=1)
+
+
+class ComparedPicture(_Shape):
+    """A picture of one side, by itself."""
+
+    name: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    verdict: Verdict
+    words: str
+    prob_fake: float = Field(ge=0, le=1)
+
+
+class ComparisonAnswer(_Shape):
+    """Whether two sides are of one generator, given that generators made them."""
+
+    schema_version: Literal[1]
+    sentence: str = Field(description="The answer for a person.")
+    log10_lr: float = Field(description="Above 0 it speaks for one generator rather than two.")
+    log10_lr_bound: float = Field(ge=0, description="The largest of it that the gallery supports.")
+    prob_same: float = Field(ge=0, le=1, description="The same at even prior odds.")
+    distance: float = Field(description="1 - cos of the mean fingerprints, from 0 for equal ones to 2.")
+    first: list[ComparedPicture] = Field(min_length=1)
+    second: list[ComparedPicture] = Field(min_length=1)
+    reservations: list[str] = Field(description="Of sides that were not judged to be generated.")
+    note: str
+    gallery_id: str
+    detector_id: str
+
+
+class KnownGenerator(_Shape):
+    """A generator that is enrolled."""
+
+    name: str
+    pictures: int = Field(ge=1)
+
+
+class GalleryAnswer(_Shape):
+    """Which generators are known."""
+
+    id: str
+    generators: list[KnownGenerator]
+
+
 class Thresholds(_Shape):
     """Between which weights of evidence the verdict is `uncertain`."""
 
@@ -115,6 +202,7 @@ class DetectorAnswer(_Shape):
     reliability: str = Field(description="How often verdicts are wrong, as far as it was measured.")
     figures: dict[str, Any]
     licence: str
+    gallery: GalleryAnswer | None
     limits: Limits
 
 
@@ -138,6 +226,7 @@ _REQUEST_ID = {"X-Request-Id": {**_TEXT, "required": True, "description": "As in
 _REASONS = {
     400: "The form cannot be read: `bad_form`",
     401: "No key, or a wrong one: `unauthorized`",
+    404: "There is no gallery of generators for this detector: `no_gallery`",
     408: "The body came too slowly: `too_slow`",
     413: "Too many bytes, pixels or files: `too_large`, `too_many_files`",
     415: "Not a form with files: `not_a_form`",
@@ -167,6 +256,7 @@ def errors(*statuses: int) -> Responses:
 
 OF_GET = errors()
 OF_FORM = errors(400, 408, 415, 422)
+OF_GALLERY = errors(400, 404, 408, 415, 422)
 
 
 def good(shape: type[BaseModel], others: Responses) -> Responses:

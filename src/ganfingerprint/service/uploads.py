@@ -24,13 +24,16 @@ CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b
 _FILE = {"type": "string", "format": "binary"}
 
 
-def _body(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    form = {"type": "object", "required": [name], "properties": {name: schema}}
+def _body(**fields: dict[str, Any]) -> dict[str, Any]:
+    form = {"type": "object", "required": [*fields], "properties": fields}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
-FILE_BODY = _body("file", _FILE)
-FILES_BODY = _body("files", {"type": "array", "items": _FILE, "minItems": 1})
+FILE_BODY = _body(file=_FILE)
+_SOME = {"type": "array", "items": _FILE, "minItems": 1}
+FILES_BODY = _body(files=_SOME)
+SIDES = ("first", "second")  # the fields of a comparison
+SIDES_BODY = _body(**dict.fromkeys(SIDES, _SOME))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,26 @@ async def read_uploads(request: Request, *, most: int) -> list[Upload]:
     Raises:
         ServiceError: it is no form with files, has none, or more than `most`.
     """
+    return [upload for _, upload in await _read(request, most)]
+
+
+async def read_sides(request: Request, *, most: int) -> tuple[list[Upload], list[Upload]]:
+    """The files of the two sides of a comparison.
+
+    Raises:
+        ServiceError: as `read_uploads`; a side has none, or a file is on neither.
+    """
+    found = await _read(request, most)
+    if any(field not in SIDES for field, _ in found):
+        raise ServiceError(422, "usage", f"the fields of the files are called {' and '.join(SIDES)}")
+    first, second = ([upload for field, upload in found if field == side] for side in SIDES)
+    if not first or not second:
+        raise ServiceError(422, "no_file", f"each of the fields {' and '.join(SIDES)} needs a file")
+    return first, second
+
+
+async def _read(request: Request, most: int) -> list[tuple[str, Upload]]:
+    """The files of the form, each with the name of its field."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data":
         raise ServiceError(415, "not_a_form", "send pictures as files of a form (multipart/form-data)")
@@ -86,10 +109,10 @@ async def read_uploads(request: Request, *, most: int) -> list[Upload]:
             raise _too_many(most) from problem
         raise ServiceError(400, "bad_form", f"the form cannot be read ({problem.message})") from problem
     try:
-        parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        parts = [(field, part) for field, part in form.multi_items() if isinstance(part, UploadFile)]
         if not parts:
             raise ServiceError(422, "no_file", "the form has no file")
-        return [Upload(name=_name(part.filename), data=await part.read()) for part in parts]
+        return [(field, Upload(name=_name(part.filename), data=await part.read())) for field, part in parts]
     finally:
         await form.close()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 
 import pytest
 from PIL import Image as PilImage
+from pypdf import PdfReader
 
+from ganfingerprint.attribution import Gallery, words
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import UsageError
 from ganfingerprint.examine import examine
@@ -160,3 +164,65 @@ def test_a_name_that_is_no_text_is_written_out(bright_detector: Detector, tmp_pa
     content = report_content([examined], bright_detector, command="ganfingerprint report 'caf\udce9.png'")
     write_report(content, tmp_path / "case.html")
     assert "caf\\udce9.png" in (tmp_path / "case.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def attributed(
+    bright_detector: Detector, tint_gallery: Callable[[str], Gallery], tinted: Callable[..., bytes]
+) -> dict[str, Any]:
+    """Of one picture of an enrolled generator, and of one that is dark like the photographs."""
+    gallery = tint_gallery(bright_detector.detector_id)
+    named = [("a.png", tinted("reds")), ("b.png", tinted("photograph")), ("c.png", b"nothing")]
+    found = [examine(bright_detector, data, name=name, gallery=gallery) for name, data in named]
+    return report_content(found, bright_detector)
+
+
+def test_which_generator_is_said_with_its_probability_and_what_it_is_worth(
+    attributed: dict[str, Any], bright_detector: Detector, tint_gallery: Callable[[str], Gallery]
+) -> None:
+    of_reds, dark, broken = attributed["pictures"]
+    whose = of_reds["attribution"]
+    assert (of_reds["verdict"], whose["answer"], whose["reservation"]) == ("fake", "reds", "")
+    assert whose["probability"] > 0.5
+    assert whose["sentence"] == f"Likeliest: reds made it (probability {whose['probability']:.2f})."
+    assert whose["candidates"][0]["name"] == "reds"
+    shares = [candidate["probability"] for candidate in whose["candidates"]]
+    assert sum(shares) + whose["prob_photograph"] + whose["prob_unknown"] == pytest.approx(1)
+    assert [near["name"] for near in whose["nearest"]] == ["reds"] * 5
+    assert whose["gallery_id"] == tint_gallery(bright_detector.detector_id).gallery_id
+    assert (dark["verdict"], dark["attribution"]["reservation"]) == ("real", words.IF_GENERATED)
+    assert "attribution" not in broken
+    text = unescape(report_page(attributed))
+    assert text.count("<h3>Which generator</h3>") == text.count(words.LEAD) == text.count(words.PRIORS) == 2
+    assert text.count(words.IF_GENERATED) == 1
+    for said in (whose["sentence"], whose["gallery_id"], whose["nearest"][0]["id"]):
+        assert said in text
+    for candidate in whose["candidates"]:
+        assert f'<bdi>{candidate["name"]}</bdi></td><td class="number">{candidate["probability"]:.3f}' in text
+
+
+def test_it_is_on_paper_too(attributed: dict[str, Any]) -> None:
+    pdf = pytest.importorskip("ganfingerprint.report.pdf")
+    text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.page_pdf(report_page(attributed)))).pages)
+    said = " ".join(text.split())
+    assert said.count("Which generator") == 2
+    assert attributed["pictures"][0]["attribution"]["sentence"] in said
+    assert words.LEAD in said
+
+
+def test_without_a_gallery_nothing_is_said_of_generators(content: dict[str, Any]) -> None:
+    assert [picture.get("attribution") for picture in content["pictures"]] == [None] * 4
+    assert "Which generator" not in report_page(content)
+    older = [{k: v for k, v in picture.items() if k != "attribution"} for picture in content["pictures"]]
+    assert report_page(content | {"pictures": older}) == report_page(content)  # written before there were galleries
+
+
+def test_a_name_of_an_enrolled_file_is_no_markup_and_may_be_no_text(
+    bright_detector: Detector, tint_gallery: Callable[[str], Gallery], tinted: Callable[..., bytes]
+) -> None:
+    plain = tint_gallery(bright_detector.detector_id)
+    gallery = replace(plain, ids=tuple(f"<b>{text}\udcff" for text in plain.ids))
+    text = report_page(report_content([examine(bright_detector, tinted("blues"), gallery=gallery)], bright_detector))
+    assert "<b>" not in text
+    assert "&lt;b&gt;learnt-blues" in text
+    assert "\\udcff" in text

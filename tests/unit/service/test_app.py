@@ -320,9 +320,9 @@ def test_the_page_is_whole_and_asks_no_other_host(client: TestClient) -> None:
     page, style = client.get("/"), client.get("/page/style.css")
     first = client.get("/page/page.js")
     modules = [client.get(f"/page/{name}") for name in sorted(set(re.findall(r'from "./([a-z]+\.js)"', first.text)))]
-    assert len(modules) == 3
+    assert len(modules) == 4
     kinds = [reply.headers["content-type"].partition(";")[0] for reply in (page, style, first, *modules)]
-    assert kinds == ["text/html", "text/css", *["text/javascript"] * 4]
+    assert kinds == ["text/html", "text/css", *["text/javascript"] * 5]
     for reply in (page, style, first, *modules):
         assert reply.status_code == 200
         assert not re.search(r"https?://|//cdn|@import", reply.text)

@@ -1,4 +1,5 @@
 // The page: pictures come in, wait in a queue, and are answered; what is said of the whole stands here.
+import * as generator from "./generator.js";
 import * as picture from "./picture.js";
 import { FORM_BYTES, Refusal, ask, form, nameOf, onKey, save, size, unless } from "./service.js";
 import * as table from "./table.js";
@@ -83,6 +84,7 @@ function finish() {
 
 function open(entry, focus = true) {
   picture.show(entry);
+  generator.show(entry);
   table.mark(entry);
   if (focus) $("one").focus();
 }
@@ -108,6 +110,7 @@ function report() {
   $("report").disabled = !fits || run !== null || $("report").getAttribute("aria-busy") === "true";
   $("csv").disabled = run !== null;
   $("clear").disabled = run !== null;
+  generator.offer(run !== null);
   const over = files.length > 0 && !fits;
   $("report-note").textContent = over ? `One report takes at most ${limits.max_files} pictures and ${atMost(limits)}; these are ${files.length} with ${size(bytes)}. Select fewer in the table.` : "";
 }
@@ -131,6 +134,7 @@ function introduce() {
   introduced ??= ask("v1/detector").then(async reply => {
     about = await reply.json();
     picture.calibrate(about);
+    generator.introduce(about);
     $("detector").textContent = `Detector ${about.name}, ${about.id}. ${about.reliability}`;
     $("limits").textContent = `At most ${atMost(about.limits)} each.`;
     return about;
@@ -141,6 +145,7 @@ function introduce() {
 function clear() {
   table.clear();
   picture.hide();
+  generator.hide();
   $("all").hidden = $("one").hidden = true;
   say("");
   $("files").focus();
@@ -175,6 +180,7 @@ onKey(wrong => new Promise(done => {
 }));
 table.initialise({ open, changed: report });
 picture.initialise();
+generator.initialise();
 $("files").addEventListener("change", event => { examine(event.target.files); event.target.value = ""; });
 $("csv").addEventListener("click", table.saveCsv);
 $("report").addEventListener("click", saveReport);

@@ -1,0 +1,74 @@
+"""What an attribution and a comparison are in words, the same wherever people read them."""
+
+from __future__ import annotations
+
+from ganfingerprint.attribution.gallery import PHOTOGRAPH, UNKNOWN
+from ganfingerprint.types import Attribution, Comparison, Prediction, Verdict
+
+LEAD = (
+    "A lead and no proof: attacks that remove fingerprints and attacks that forge them succeed in the literature, and "
+    "a generator that is not enrolled can be near one that is."
+)
+PRIORS = (
+    "The probabilities hold where half of the pictures are photographs, a quarter are of enrolled generators and a "
+    "quarter of others."
+)
+IF_GENERATED = (
+    "The verdict is not that a generator made this picture. Attribution asks which generator it was if one made it, "
+    "and overrules no verdict."
+)
+DISAGREE = (
+    "The verdict is that the picture looks generated, and its fingerprint lies nearest to those of photographs: the "
+    "two disagree, and no generator can be named."
+)
+GENERATED_ONLY = "The comparison holds for generated pictures alone."
+COMPARED = f"{GENERATED_ONLY} {LEAD}"
+_NO_DIRECTION = 1.05  # a ratio nearer to 1 speaks for neither
+
+
+def answer_sentence(found: Attribution) -> str:
+    """The answer with its probability."""
+    said = {
+        PHOTOGRAPH: "it is a photograph, made by no generator",
+        UNKNOWN: "a generator that is not enrolled made it",
+    }.get(found.answer, f"{found.answer} made it")
+    return f"Likeliest: {said} (probability {found.probability:.2f})."
+
+
+def reservation(verdict: Verdict, found: Attribution) -> str:
+    """What has to be said beside an attribution that does not go with the verdict; empty where it does."""
+    if verdict is not Verdict.FAKE:
+        return IF_GENERATED
+    return DISAGREE if found.answer == PHOTOGRAPH else ""
+
+
+def comparison_sentence(found: Comparison, bound: float) -> str:
+    """How much likelier the fingerprints are under which of the two origins.
+
+    Args:
+        found: the comparison.
+        bound: log10 of the largest ratio that the gallery supports.
+    """
+    times, (first, second) = 10 ** abs(found.log10_lr), found.counts
+    told = (
+        f"(P(one generator) {found.prob_same:.3f} at even odds; distance {found.distance:.3f}; bounded at "
+        f"{10**bound:.0f} times)"
+    )
+    fingerprints = (
+        "The two fingerprints" if first == second == 1 else f"The fingerprints of {first} and {second} pictures"
+    )
+    if times < _NO_DIRECTION:
+        return f"{fingerprints} are about as likely if they are of one generator as if they are of two {told}."
+    which = "one generator" if found.log10_lr > 0 else "two generators"
+    return f"{fingerprints} are about {times:.1f} times as likely if they are of {which} {told}."
+
+
+def not_all_fake(side: str, predictions: list[Prediction]) -> str:
+    """What limits a comparison: verdicts other than *fake* on one side; empty where there are none."""
+    verdicts = [item.verdict for item in predictions]
+    if all(verdict is Verdict.FAKE for verdict in verdicts):
+        return ""
+    said = ", ".join(
+        f"{verdicts.count(v)} {v.value}" for v in (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.REAL) if v in verdicts
+    )
+    return f"Of the {side} side the detector says: {said}."

@@ -1,0 +1,117 @@
+"""`--gallery` of `report` and `scan`: the gallery that is named, the one beside the detector, and none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganfingerprint.artifact import read_card
+from ganfingerprint.attribution import FILE_NAME, Gallery, save_gallery
+from ganfingerprint.cli.main import main
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person without a gallery of their own."""
+    monkeypatch.delenv("GANFINGERPRINT_GALLERY", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+
+
+def said(out: Path) -> list[dict[str, Any] | None]:
+    pictures = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))["pictures"]
+    return [picture["attribution"] for picture in pictures]
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_the_gallery_of_the_detector_or_the_named_one_or_none_is_asked(
+    tmp_path: Path, detector: Path, tint_gallery: Callable[[str], Gallery], tinted: Callable[..., bytes]
+) -> None:
+    picture, out = tmp_path / "a.png", tmp_path / "case.html"
+    picture.write_bytes(tinted("blues"))
+    command = ["report", str(picture), "--detector", str(detector), "--engine", "fake", "--out", str(out)]
+    assert main(command) == 0
+    assert said(out) == [None]
+    known = tint_gallery(read_card(detector).detector_id)
+    named = tmp_path / "named.safetensors"
+    save_gallery(known.without("reds"), named)
+    assert main([*command, "--gallery", str(named)]) == 0
+    (first,) = said(out)
+    assert first is not None
+    assert (first["answer"], first["gallery_id"]) == ("blues", known.without("reds").gallery_id)
+    own = tmp_path / "own" / "ganfingerprint" / f"gallery-{known.detector_id}.safetensors"
+    own.parent.mkdir(parents=True)
+    save_gallery(known, own)
+    assert main(command) == 0
+    assert [found and found["gallery_id"] for found in said(out)] == [known.gallery_id]
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_gallery_that_was_asked_for_has_to_be_there_and_of_this_detector(
+    tmp_path: Path,
+    detector: Path,
+    tint_gallery: Callable[[str], Gallery],
+    tinted: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture, other = tmp_path / "a.png", tmp_path / "other.safetensors"
+    picture.write_bytes(tinted("blues"))
+    save_gallery(tint_gallery("another"), other)
+    command = ["report", str(picture), "--detector", str(detector), "--engine", "fake"]
+    command += ["--out", str(tmp_path / "case.html")]
+    for gallery, reason in ((other, "two detectors cannot be compared"), (tmp_path / "no", "there is no gallery")):
+        assert main([*command, "--gallery", str(gallery)]) == 1
+        assert reason in capsys.readouterr().err
+    monkeypatch.setenv("GANFINGERPRINT_GALLERY", str(other))
+    assert main(command) == 1
+    assert "two detectors cannot be compared" in capsys.readouterr().err
+    monkeypatch.delenv("GANFINGERPRINT_GALLERY")
+    beside = detector / FILE_NAME
+    beside.write_bytes(other.read_bytes())  # as where a detector was trained anew: nobody asked for it
+    try:
+        assert main(command) == 0
+        beside.write_bytes(b"damaged")
+        assert main(command) == 1
+        assert "is not a gallery, or a damaged one" in capsys.readouterr().err
+    finally:
+        beside.unlink()
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_scan_asks_one_where_it_is_told_to(
+    tmp_path: Path,
+    detector: Path,
+    tint_gallery: Callable[[str], Gallery],
+    tinted: Callable[..., bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("blues", "reds"):
+        (tmp_path / "in" / f"{name}.png").write_bytes(tinted(name))
+    named = tmp_path / "named.safetensors"
+    save_gallery(tint_gallery(read_card(detector).detector_id), named)
+    command = ["scan", str(tmp_path / "in"), "--detector", str(detector), "--engine", "fake", "--workers", "0"]
+
+    def generators(out: str, *options: str) -> list[str | None]:
+        assert main([*command, "--out", str(tmp_path / out), *options]) == 0
+        capsys.readouterr()
+        assert main(["results", str(tmp_path / out), "--format", "json"]) == 0
+        return [row["generator"] for row in json.loads(capsys.readouterr().out)["rows"]]
+
+    assert generators("without") == [None, None]
+    assert generators("named", "--gallery", str(named)) == ["blues", "reds"]
+    assert main([*command, "--out", str(tmp_path / "none"), "--attribute"]) == 1
+    assert "there is no gallery" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    own = tmp_path / "own" / "ganfingerprint" / f"gallery-{read_card(detector).detector_id}.safetensors"
+    own.parent.mkdir(parents=True)
+    save_gallery(tint_gallery(read_card(detector).detector_id), own)
+    assert generators("asked", "--attribute") == ["blues", "reds"]
+    assert generators("unasked") == [None, None]
+    capsys.readouterr()
+    assert main(["results", str(tmp_path / "asked"), "--where", "generator = 'reds'", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.count("\n") == 2
