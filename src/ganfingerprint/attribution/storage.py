@@ -189,7 +189,7 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
         origin=str(words["origin"]),
         figures={
             str(name): {str(key): float(value) for key, value in figure.items()}
-            for name, figure in words.get("figures", {}).items()
+            for name, figure in words["figures"].items()
         },
         profiles=_profiles(words, arrays),
         fingerprints=arrays["fingerprints"],
