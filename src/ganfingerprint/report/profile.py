@@ -71,4 +71,12 @@ def profile_drawing(profile: Mapping[str, Any]) -> dict[str, Any]:
         for number in range(1, int(0.5 / _STEP) + 1)
         if 0 <= number * _STEP / step - first <= len(own)
     ]
-    return {"width": _WIDTH, "height": _HEIGHT, "bars": bars, "lines": lines, "ticks": ticks, "top": top, "bottom": bottom}
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "bars": bars,
+        "lines": lines,
+        "ticks": ticks,
+        "top": top,
+        "bottom": bottom,
+    }
