@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ganfingerprint.attribution import Gallery, attribute
+from ganfingerprint.attribution import PHOTOGRAPH, Gallery, attribute
 from ganfingerprint.decode import decode, read_bytes
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import InputError, UsageError
@@ -36,6 +37,7 @@ class Examination:
     heat: HeatMap | None = None
     spectrum: Float32Array | None = None  # [s, s], see explain.spectrum
     attribution: Attribution | None = None  # None where no gallery was asked
+    profiles: Mapping[str, Float32Array] = field(default_factory=dict)  # of the gallery: photographs', best candidate's
 
 
 def examine(
@@ -69,6 +71,7 @@ def examine(
         return failed(Failure(source=shown, code=problem.code, error=problem.reason), data)
     stability = _stability(detector, image, first)
     answer = first if stability is None else settled(first, stability)
+    whose = None if gallery is None else attribute([answer], gallery)[0]
     found = Examination(
         source=shown,
         received=received,
@@ -80,7 +83,8 @@ def examine(
         stability=stability,
         heat=_heat(detector, image, answer),
         spectrum=residual_spectrum(cut_windows(image, detector.window).pixels),
-        attribution=None if gallery is None else attribute([answer], gallery)[0],
+        attribution=whose,
+        profiles={} if gallery is None or whose is None else _profiles(gallery, whose, detector.window.size),
     )
     return found if trust is None else with_manifest(found, data, trust=trust)
 
@@ -105,6 +109,13 @@ def failed(failure: Failure, data: bytes) -> Examination:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _profiles(gallery: Gallery, found: Attribution, side: int) -> dict[str, Float32Array]:
+    """What the gallery has of photographs and of the likeliest generator, if of spectra of this size."""
+    names = (PHOTOGRAPH, *(candidate.name for candidate in found.candidates[:1]))
+    known = {name: gallery.profiles[name] for name in names if name in gallery.profiles}
+    return {name: profile for name, profile in known.items() if profile.shape[1] == side // 2}
 
 
 def _stability(detector: Detector, image: Image, first: Prediction) -> Stability | None:

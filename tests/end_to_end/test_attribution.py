@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
+from ganfingerprint.attribution import read_gallery
 from ganfingerprint.cli.main import main
 
 FAKE = ("--engine", "fake")
@@ -56,6 +57,15 @@ def answers(world: tuple[Path, Path], folder: str, capsys: pytest.CaptureFixture
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert all(0 <= float(row["probability"]) <= 1 for row in rows)
     return [row["answer"] for row in rows]
+
+
+def test_a_gallery_has_profiles_of_what_it_was_fitted_with(world: tuple[Path, Path]) -> None:
+    profiles = read_gallery(world[0] / "gallery.safetensors").profiles
+    assert set(profiles) == {*TINTS, "photograph"}
+    for profile in profiles.values():
+        assert profile.shape == (3, 48)
+        assert (np.diff(profile, axis=0) >= 0).all()  # a tenth, a half, nine tenths
+        np.testing.assert_allclose(profile[1, 4:].mean(), 0, atol=0.5)  # the noise of these pictures is white
 
 
 def test_known_generators_are_named(world: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,8 @@ class Gallery:
     pairs: Calibration  # natural log ratio → evidence that two sets of pictures are of one generator
     origin: str = ""  # what the space was learnt from, in words
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # what was measured → value, low, high, n
+    profiles: Mapping[str, Float32Array] = field(default_factory=dict, repr=False)  # generator or PHOTOGRAPH → [3, r]:
+    # a tenth, a half and nine tenths of its pictures have less detail in a ring of the spectrum, decibels; for the eye
     fingerprints: Float32Array  # [n, d]
     names: tuple[str, ...]  # [n] the generator of each picture
     ids: tuple[str, ...]  # [n] what each is called, for people
@@ -70,6 +72,9 @@ class Gallery:
             raise ValueError(f"photographs of {len(self.photographs.mean)} numbers in a space of {self.space.size}")
         if not np.isfinite(self.fingerprints).all():
             raise ValueError("fingerprints must be finite numbers")
+        shapes = {profile.shape for profile in self.profiles.values()}
+        if len(shapes) > 1 or not all(len(shape) == 2 and shape[0] == 3 for shape in shapes):
+            raise ValueError(f"profiles must all be [3, r], got {sorted(shapes)}")
         generators = tuple(sorted(set(self.names)))
         if not all(map(_can_be_called, generators)):
             raise ValueError("a generator has a name that cannot be one")
@@ -154,6 +159,7 @@ class Gallery:
         return replace(
             self,
             figures={},  # they were measured on another gallery
+            profiles={other: profile for other, profile in self.profiles.items() if other != name},
             fingerprints=self.fingerprints[kept],
             names=tuple(self.names[at] for at in kept),
             ids=tuple(self.ids[at] for at in kept),

@@ -22,10 +22,12 @@ from ganfingerprint.attribution.space import FingerprintSpace
 from ganfingerprint.attribution.weighing import Weighing
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.errors import DetectorError, GalleryError
+from ganfingerprint.types import Float32Array
 
 FORMAT_VERSION = 1
 FILE_NAME = "gallery.safetensors"  # beside the weights of a detector
 _WORDS = "ganfingerprint.gallery"  # the entry of the header
+_PROFILES = "profiles"  # an array that need not be there
 _MOST_BYTES = 2**30  # what safetensors lets a header hold, 100 MB, is the words of some 600,000 pictures
 _DAMAGE = (  # what strange content makes of the code that reads it
     safetensors.SafetensorError, DetectorError, KeyError, ValueError, TypeError, AttributeError, OverflowError,
@@ -63,6 +65,9 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
         "ids": gallery.ids,
         "hashes": gallery.hashes,
     }
+    if gallery.profiles:
+        arrays[_PROFILES] = np.stack([*gallery.profiles.values()]).astype(np.float32)
+        words |= {"profiled": [*gallery.profiles], "profiles_sha256": _sha256(arrays[_PROFILES])}
     words["checksum"] = _checksum(words)
     try:
         content = safetensors.numpy.save(arrays, metadata={_WORDS: json.dumps(words)})
@@ -154,6 +159,19 @@ def _checksum(words: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+def _sha256(array: Float32Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _profiles(words: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
+    """They have a checksum of their own: no answer depends on them, and no identity."""
+    if _PROFILES not in arrays and "profiled" not in words:
+        return {}
+    if words["profiles_sha256"] != _sha256(arrays[_PROFILES]):
+        raise ValueError("its profiles do not have their checksum")
+    return dict(zip(map(str, words["profiled"]), arrays[_PROFILES], strict=True))
+
+
 def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
     doubles = {name: value.astype(np.float64) for name, value in arrays.items() if name != "fingerprints"}
     return Gallery(
@@ -173,6 +191,7 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
             str(name): {str(key): float(value) for key, value in figure.items()}
             for name, figure in words["figures"].items()
         },
+        profiles=_profiles(words, arrays),
         fingerprints=arrays["fingerprints"],
         names=tuple(map(str, words["names"])),
         ids=tuple(map(str, words["ids"])),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery
 from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, dataset_stats
+from ganfingerprint.config import WindowConfig
+from ganfingerprint.decode import decode
 from ganfingerprint.delivery import TIERS, Delivery
 from ganfingerprint.detector import Detector
-from ganfingerprint.errors import DataError
+from ganfingerprint.errors import DataError, InputError
 from ganfingerprint.evaluation.robustness import AS_IT_IS, delivered
-from ganfingerprint.types import Failure, Prediction
+from ganfingerprint.explain.spectrum import levelled_profile, residual_spectrum
+from ganfingerprint.types import Failure, Float32Array, Float64Array, Prediction
+from ganfingerprint.windows import cut_windows
 
 Progress = Callable[[str, int, int], None]  # what is under way, pictures done, of how many
+MOST_PROFILED, FEWEST_PROFILED = 60, 5  # pictures of an origin, of which profiles are made
 AS_DELIVERED: Mapping[str, Delivery] = {AS_IT_IS: Delivery(), **TIERS}
 
 
@@ -54,9 +60,52 @@ def fit_on_catalog(
         f"validation as they are and through {', '.join(TIERS)}"
         + "".join(f"; {name} is enrolled as {other}" for name, other in sorted(renamed.items()))
     )
-    return fit_gallery(
+    gallery = fit_gallery(
         learnt, joined(seen), detector_id=detector.detector_id, aside=sorted(aside), origin=origin, seed=seed
     )
+    drawn = profiles_of(train, detector.window, renamed=renamed, seed=seed, progress=progress)
+    kept = {name: profile for name, profile in drawn.items() if name in (PHOTOGRAPH, *gallery.generators)}
+    return replace(gallery, profiles=kept)
+
+
+def profiles_of(
+    samples: Sequence[Sample],
+    policy: WindowConfig,
+    *,
+    renamed: Mapping[str, str] | None = None,
+    seed: int = 42,
+    progress: Progress | None = None,
+) -> dict[str, Float32Array]:
+    """A tenth, a half and nine tenths of the levelled profiles of some pictures of each origin: [3, s / 2], decibels.
+
+    Origins of fewer than `FEWEST_PROFILED` pictures that can be read have none.
+    """
+    drawn = _drawn(samples, renamed or {}, np.random.default_rng(seed))
+    found: dict[str, list[Float64Array]] = {}
+    for done, (name, sample) in enumerate(drawn, start=1):
+        try:
+            windows = cut_windows(decode(sample.path), policy)
+        except InputError:
+            continue
+        found.setdefault(name, []).append(levelled_profile(residual_spectrum(windows.pixels)))
+        if progress is not None:
+            progress("spectra", done, len(drawn))
+    return {
+        name: np.percentile(np.stack(profiles), (10, 50, 90), axis=0).astype(np.float32)
+        for name, profiles in found.items()
+        if len(profiles) >= FEWEST_PROFILED
+    }
+
+
+def _drawn(samples: Sequence[Sample], renamed: Mapping[str, str], rng: np.random.Generator) -> list[tuple[str, Sample]]:
+    """At most `MOST_PROFILED` of each origin, with its name."""
+    own: dict[str, list[Sample]] = {}
+    for sample in samples:
+        name = renamed.get(sample.generator, sample.generator) if sample.is_fake else PHOTOGRAPH
+        own.setdefault(name, []).append(sample)
+    return [
+        (name, own[name][at]) for name in sorted(own) for at in sorted(rng.permutation(len(own[name]))[:MOST_PROFILED])
+    ]
 
 
 def see(

@@ -19,6 +19,7 @@ _FLOOR = 1e-3
 DECIBELS = 20 / np.log(10)  # of one step of a natural logarithm of magnitudes
 LOWEST_PEAK = 0.1  # above its surroundings, natural logarithm; fainter ones are of no use to anybody
 _NOISE = 5  # deviations of the noise between pictures that a peak must stand above it
+INNERMOST_RING = 4  # of a profile; nearer to the middle lies smooth content
 _INNERMOST = 0.04  # cycles per pixel; nearer to the middle nothing lies around
 _REACH = 7  # cells each way that are the surroundings
 
@@ -81,6 +82,17 @@ def radial_profile(values: Float32Array) -> Float64Array:
     within = rings < len(values) // 2
     profile: Float64Array = np.bincount(rings[within], weights=values[within]) / np.bincount(rings[within])
     return profile
+
+
+def levelled_profile(values: Float32Array) -> Float64Array:
+    """The radial profile of a spectrum [s, s] in decibels above its own mean, [s / 2].
+
+    How much detail there is in all moves the whole profile, and says nothing of a generator. The innermost rings, of
+    smooth content, do not count for the mean.
+    """
+    profile = DECIBELS * radial_profile(values)
+    levelled: Float64Array = profile - profile[INNERMOST_RING:].mean()
+    return levelled
 
 
 def above_rings(values: Float32Array) -> Float64Array:

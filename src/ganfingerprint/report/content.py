@@ -18,6 +18,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.examine import Examination
 from ganfingerprint.metadata import estimate_jpeg_quality
 from ganfingerprint.report import claims, pictures, wording
+from ganfingerprint.report.profile import profile_content
 from ganfingerprint.report.scanned import Scanned
 from ganfingerprint.types import Attribution, Failure, Prediction, Verdict
 
@@ -121,6 +122,7 @@ def _judged(examination: Examination, answer: Prediction, detector: Detector) ->
         "metadata": None if examination.metadata is None else dataclasses.asdict(examination.metadata),
         "manifest": claims.manifest_content(examination.metadata, examination.provenance),
         "attribution": attribution_content(examination.attribution, answer.verdict),
+        "profile": profile_content(examination),
         "limits": wording.limits(image, answer, quality, detector.card),
         "images": {
             "picture": pictures.shown(image.pixels),

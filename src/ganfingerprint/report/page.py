@@ -10,6 +10,7 @@ from typing import Any
 from ganfingerprint.atomic import replacing
 from ganfingerprint.errors import MissingExtraError, UsageError
 from ganfingerprint.report.content import SCHEMA, SCHEMA_VERSION
+from ganfingerprint.report.profile import profile_drawing
 
 try:
     import jinja2
@@ -35,6 +36,7 @@ def report_page(content: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"percent": lambda share: f"{100 * share:.0f} %", "bytes": lambda n: f"{n:,}"}
+    environment.filters["drawn"] = profile_drawing
     return environment.get_template("report.html").render(
         **content, distribution=_distribution(content["histogram"], content["detector"]["calibration"])
     )

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from ganfingerprint.explain.spectrum import (
+    INNERMOST_RING,
     above_rings,
     find_peaks,
+    levelled_profile,
     mean_spectrum,
     radial_profile,
     residual_spectrum,
@@ -101,3 +103,15 @@ def test_every_picture_counts_once_and_none_is_an_error() -> None:
     assert mean.pictures == 3
     with pytest.raises(ValueError, match="at least one picture"):
         mean_spectrum([])
+
+
+def test_a_levelled_profile_is_the_same_however_much_detail_there_is() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(32, 32)).astype(np.float32)
+    profile = levelled_profile(values)
+    assert profile.shape == (16,)
+    assert profile[INNERMOST_RING:].mean() == pytest.approx(0)
+    np.testing.assert_allclose(levelled_profile(values + 3), profile, atol=1e-4)  # magnitudes 20 times as high
+    tenfold = values + np.float32(np.log(10)) * (np.arange(32) == 16)[:, None] * (np.arange(32) == 26)
+    higher = levelled_profile(tenfold.astype(np.float32)) - profile
+    assert np.argmax(higher) == 10
