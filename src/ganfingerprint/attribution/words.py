@@ -26,13 +26,16 @@ COMPARED = f"{GENERATED_ONLY} {LEAD}"
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 speaks for neither
 
 
-def answer_sentence(found: Attribution) -> str:
-    """The answer with its probability."""
-    said = {
-        PHOTOGRAPH: "it is a photograph, made by no generator",
-        UNKNOWN: "a generator that is not enrolled made it",
-    }.get(found.answer, f"{found.answer} made it")
-    return f"Likeliest: {said} (probability {found.probability:.2f})."
+def answer_sentence(found: Attribution, verdict: Verdict) -> str:
+    """The answer with its probability; where the verdict is not that one made it, the name comes with an "if"."""
+    of = f"(probability {found.probability:.2f})"
+    if found.answer == PHOTOGRAPH:
+        return f"Likeliest: it is a photograph, made by no generator {of}."
+    if verdict is Verdict.FAKE:
+        maker = "a generator that is not enrolled" if found.answer == UNKNOWN else found.answer
+        return f"Likeliest: {maker} made it {of}."
+    likeliest = "likeliest one that is not enrolled" if found.answer == UNKNOWN else f"{found.answer} is the likeliest"
+    return f"If a generator made it, {likeliest} {of}."
 
 
 def reservation(verdict: Verdict, found: Attribution) -> str:

@@ -149,7 +149,7 @@ def attribution_content(
     return {
         "answer": found.answer,
         "probability": found.probability,
-        "sentence": words.answer_sentence(found),
+        "sentence": words.answer_sentence(found, verdict),
         "reservation": words.reservation(verdict, found),
         "prob_photograph": found.prob_photograph,
         "prob_unknown": found.prob_unknown,
