@@ -16,7 +16,7 @@ from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.gallery import GalleryFile, judged, open_gallery, say_failures
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, load_judge
 from ganfingerprint.cli.predict import Inputs, list_pictures
-from ganfingerprint.cli.tables import Format, open_console, printable, write_json
+from ganfingerprint.cli.tables import COLORS, Format, open_console, printable, write_json
 from ganfingerprint.errors import UsageError
 from ganfingerprint.types import Answer, Attribution, Comparison, Failure, Prediction
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ganfingerprint.config import WindowConfig
 
 COLUMNS = (
-    "path", "sha256", "answer", "probability", "prob_photograph", "prob_unknown", "second", "second_probability",
-    "nearest", "nearest_of", "gallery_id", "error_code", "error",
+    "path", "sha256", "verdict", "answer", "probability", "prob_photograph", "prob_unknown", "second",
+    "second_probability", "nearest", "nearest_of", "gallery_id", "error_code", "error",
 )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _json(answer: Answer, found: Attribution | None) -> dict[str, Any]:
     assert found is not None  # whatever was judged is attributed
     facts = dataclasses.asdict(found)
     del facts["source"], facts["gallery_id"]
-    return {"path": answer.source, "sha256": answer.sha256, "error": None, **facts}
+    return {"path": answer.source, "sha256": answer.sha256, "verdict": answer.verdict.value, "error": None, **facts}
 
 
 def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
@@ -128,6 +128,7 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
     return {
         "path": answer.source,
         "sha256": answer.sha256,
+        "verdict": answer.verdict.value,
         "answer": found.answer,
         "probability": found.probability,
         "prob_photograph": found.prob_photograph,
@@ -146,15 +147,17 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
     console = open_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("file", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
     table.add_column("generator", overflow="fold")
     for name in ("P(answer)", "P(photograph)", "P(unknown)"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("next candidates", overflow="fold")
     for answer, found in pairs:
-        if found is not None:
+        if found is not None and isinstance(answer, Prediction):
             others = [c for c in found.candidates if c.name != found.answer and c.probability >= 0.01][:2]
             table.add_row(
                 Text(printable(answer.source)),
+                Text(answer.verdict.value, style=COLORS[answer.verdict]),
                 Text(printable(found.answer)),
                 *(f"{value:.2f}" for value in (found.probability, found.prob_photograph, found.prob_unknown)),
                 Text(printable(", ".join(f"{c.name} {c.probability:.2f}" for c in others))),
