@@ -128,10 +128,11 @@ def test_two_samples_are_compared_by_keyboard_alone(visit: Any) -> None:
     page = visit.page
     for index in (1, 2):
         page.locator("#samples button").nth(index).press("Enter")
+        expect(page.locator("#rows tr")).to_have_count(index)  # it was fetched, and is examined
         visit.finished()
-        expect(page.locator("#rows tr")).to_have_count(index)
     for box in page.locator("#rows input").all():
         box.press("Space")
+    expect(page.locator("#compare")).to_be_enabled()
     page.locator("#compare").press("Enter")
     expect(page.locator("#pair")).to_be_focused()
     assert page.locator("#pair-facts dt").all_text_contents()[:2] == ["cat-realesrgan.jpg", "palace-span.jpg"]
