@@ -91,12 +91,8 @@ def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Com
 
 
 def _check(predictions: Sequence[Prediction], gallery: Gallery) -> None:
-    others = {item.detector_id for item in predictions} - {gallery.detector_id}
-    if others:
-        raise GalleryError(
-            f"the gallery holds fingerprints of detector {gallery.detector_id}, these pictures were judged by "
-            f"{', '.join(sorted(others))}: fingerprints of two detectors cannot be compared"
-        )
+    for detector_id in sorted({item.detector_id for item in predictions}):
+        gallery.require(detector_id)
 
 
 def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> tuple[Neighbour, ...]:

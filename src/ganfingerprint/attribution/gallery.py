@@ -105,7 +105,7 @@ class Gallery:
         if self.detector_id != detector_id:
             raise GalleryError(
                 f"the gallery is of detector {self.detector_id}, and this is {detector_id}: fingerprints of two "
-                "detectors cannot be compared"
+                "detectors cannot be compared; `ganfingerprint gallery fit` makes a gallery for a detector"
             )
 
     def enrolled(self, name: str, embeddings: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:

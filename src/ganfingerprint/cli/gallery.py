@@ -40,7 +40,7 @@ GalleryFile = Annotated[
 
 @gallery.command("enroll")
 def enroll(
-    inputs: Annotated[list[Path], typer.Argument(metavar="DIR...", readable=False, help="Its pictures.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="DIR", readable=False, help="Its pictures.")],
     name: Annotated[str, typer.Option(help="What the generator is called in answers.")],
     gallery_file: GalleryFile = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
@@ -263,11 +263,7 @@ def _of_detector(path: Path, detector_id: str) -> Gallery:
     from ganfingerprint.attribution import read_gallery
 
     known = read_gallery(path)
-    if known.detector_id != detector_id:
-        raise GalleryError(
-            f"{path}: the gallery is of detector {known.detector_id}, and this is {detector_id}: fingerprints of two "
-            "detectors cannot be compared; `ganfingerprint gallery fit` makes one for yours"
-        )
+    known.require(detector_id)
     return known
 
 

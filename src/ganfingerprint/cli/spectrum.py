@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def spectrum(
-    inputs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of one origin each; or files.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of one origin each; or files.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The figure; its numbers lie beside as JSON.")],
     pictures: Annotated[int, typer.Option(min=1, metavar="N", help="Of each folder, the first N.")] = 500,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,

@@ -122,7 +122,7 @@ def test_a_picture_is_judged_by_itself(gallery: Gallery, world: Any) -> None:
 def test_what_cannot_be_asked_is_refused(gallery: Gallery, world: Any) -> None:
     mine, others = world.predictions("a", 2), world.predictions("a", 2, detector_id="another")
     assert attribute([], gallery) == []
-    with pytest.raises(GalleryError, match=f"of detector {gallery.detector_id}, these pictures were judged by another"):
+    with pytest.raises(GalleryError, match=f"of detector {gallery.detector_id}, and this is another"):
         attribute([*mine, *others], gallery)
     for first, second in ((mine, others), (others, mine)):
         with pytest.raises(GalleryError, match="two detectors cannot be compared"):
