@@ -28,6 +28,7 @@ from ganfingerprint.evaluation.plots import plot_by_generator
 from ganfingerprint.evaluation.protocol import ScoreTable, read_scores, write_scores
 from ganfingerprint.training.finish import DETECTOR, score_samples
 from ganfingerprint.training.loop import Report
+from ganfingerprint.training.precision import Compute
 from ganfingerprint.training.run import resumed_config, train
 
 _MAPS, _SCORES, _SETTINGS = "maps", "left-out.parquet", "settings.json"
@@ -72,7 +73,7 @@ def leave_one_out(
         if not (run / _SCORES).is_file():
             if not _trained(_for_fold(config, fold, run, output), run, _named(report, fold.name)):
                 break
-            detector = Detector.from_pretrained(run / DETECTOR, engine="torch", device=config.optim.device)
+            detector = _judge(run / DETECTOR, config)
             table = score_samples(detector, judged[fold.name], catalog.root, _named(report, fold.name))
             write_scores(table, run / _SCORES)
         tables[fold.name] = read_scores(run / _SCORES)
@@ -106,6 +107,12 @@ def _trained(config: TrainConfig, run: Path, report: Report) -> bool:
     begun = (run / "config.json").is_file()
     result = train(resumed_config(run) if begun else config, resume=run if begun else None, report=report)
     return result.detector is not None
+
+
+def _judge(folder: Path, config: TrainConfig) -> Detector:
+    """The fold's detector, in the arithmetic that it was trained in: a benchmark of many need not wait for fp32."""
+    compute = Compute.choose(config.optim.device, config.optim.precision)
+    return Detector.from_pretrained(folder, engine="torch", device=str(compute.device), precision=compute.precision)
 
 
 def _note_settings(config: TrainConfig, folds: Sequence[Fold], pictures: str, output: Path) -> None:
