@@ -99,6 +99,7 @@ def _labelled(part: str, count: int) -> Labelled:
         names=tuple(names),
         ids=tuple(ids),
         hashes=tuple(hashlib.sha256(text.encode()).hexdigest() for text in ids),
+        groups=tuple(ids),
     )
 
 

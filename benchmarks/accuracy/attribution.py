@@ -24,6 +24,7 @@ from ganfingerprint.atomic import replacing
 from ganfingerprint.attribution import (
     FILE_NAME,
     PHOTOGRAPH,
+    UNKNOWN,
     Gallery,
     Labelled,
     chances_of,
@@ -85,7 +86,7 @@ def main() -> None:
         save_gallery(replace(gallery, figures=recorded(rows)), args.gallery)
     test, external = asked["test", "as it is"], asked["external", "as it is"]
     save_figure(plot_confusion(*confusion(gallery, test)), args.output / "confusion.png")
-    save_figure(plot_open_set(open_set(gallery, asked, args.seed)), args.output / "open_set.png")
+    save_figure(plot_open_set(open_set(gallery, asked)), args.output / "open_set.png")
     places = [split.fingerprints(gallery) for split in (test, external)]
     save_figure(plot_map(places[0], test.names, places[1], external.names, args.seed), args.output / "map.png")
 
@@ -121,11 +122,13 @@ def measured(gallery: Gallery, asked: dict[tuple[str, str], Asked], large: Seque
         yield closed_set(gallery, test, large, "closed set, generators with 100 training pictures", seed)
         yield closed_set(gallery, test, named(gallery), "closed set, all enrolled generators", seed)
         yield from answers(gallery, test, seed)
-        yield refused(gallery, test, external, seed)
+        yield from refused(gallery, test, external, seed)
+        yield from strangers(gallery, external, seed)
         yield left_out(gallery, test, seed)
         for count, need in FEW.items():
             yield few_shot(gallery, external, count, need, seed)
         yield few_shot(gallery, external, 25, 40, seed, beside_known=True)
+        yield few_shot(gallery, external, 25, 40, seed, beside_known=True, full=True)
         for split in (test, external):
             for sides in ((1, 1), (5, 1), (5, 5)):
                 yield from comparisons(gallery, split, *sides, seed)
@@ -152,10 +155,10 @@ def closed_set(gallery: Gallery, asked: Asked, names: Sequence[str], question: s
 
 
 def answered(gallery: Gallery, asked: Asked) -> tuple[NDArray[np.str_], Floats]:
-    """The full answer to each picture, and the probability of its best candidate."""
+    """The full answer to each picture, as `attribute` gives it, and the probability of its best candidate."""
     _, chances = chances_of(asked.fingerprints(gallery), asked.seen.log10_lr, gallery)
-    words = np.array([*gallery.generators, "unknown generator", PHOTOGRAPH])
-    return words[chances.argmax(axis=1)], chances[:, :-2].max(axis=1)
+    made = np.array([*gallery.generators, UNKNOWN])[chances[:, :-1].argmax(axis=1)]
+    return np.where(chances[:, -1] > 0.5, PHOTOGRAPH, made), chances[:, :-2].max(axis=1)
 
 
 def answers(gallery: Gallery, asked: Asked, seed: int) -> Iterator[Row]:
@@ -165,30 +168,47 @@ def answers(gallery: Gallery, asked: Asked, seed: int) -> Iterator[Row]:
     for rows, truth in ((known, "known generators"), (photographs, "photographs")):
         right = given[rows] == asked.names[rows]
         yield accuracy(f"full answer, {truth}", asked.what, right, asked.groups[rows], seed)
-    is_name = ~np.isin(given, ["unknown generator", PHOTOGRAPH])
+    is_name = ~np.isin(given, [UNKNOWN, PHOTOGRAPH])
     question = "photographs to which a generator is named"
     yield accuracy(question, asked.what, is_name[photographs], asked.groups[photographs], seed)
     rows, right = known & is_name, given == asked.names
     yield accuracy("a generator is named, and it is the one", asked.what, right[rows], asked.groups[rows], seed)
 
 
-def refused(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Row:
-    """Known generators against photographs and unknown generators, by the probability of the best candidate."""
-    parts = [(asked, answered(gallery, asked)[1]) for asked in (test, external)]
-    known = np.concatenate([np.isin(asked.names, gallery.generators) for asked, _ in parts])
-    scores = np.concatenate([best for _, best in parts])
-    groups = np.concatenate([asked.groups for asked, _ in parts])
-    (found,) = bootstrap_intervals(known, scores, groups, {"auc": auc}, seed=seed).values()
-    what = f"{test.what} + external"
-    return (
-        "known or not (photographs, external generators)",
-        what,
-        "auroc",
-        found.value,
-        found.low,
-        found.high,
-        len(known),
-    )
+def strangers(gallery: Gallery, asked: Asked, seed: int) -> Iterator[Row]:
+    """What generators that training never saw are answered."""
+    given, _ = answered(gallery, asked)
+    rows = asked.names != PHOTOGRAPH
+    kinds = {
+        "a known name": ~np.isin(given, [UNKNOWN, PHOTOGRAPH]),
+        UNKNOWN: given == UNKNOWN,
+        PHOTOGRAPH: given == PHOTOGRAPH,
+    }
+    for kind, found in kinds.items():
+        question, *rest = accuracy(
+            f"external generators that are answered: {kind}", asked.what, found[rows], asked.groups[rows], seed
+        )
+        yield question, rest[0], "share", *rest[2:]
+
+
+def refused(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Iterator[Row]:
+    """Known generators against photographs, and against unknown generators, by the best candidate's probability."""
+    (_, of_test), (_, of_external) = answered(gallery, test), answered(gallery, external)
+    known = np.isin(test.names, gallery.generators)
+    strange, photographs = external.names != PHOTOGRAPH, [~known, external.names == PHOTOGRAPH]
+    against = {
+        "known or not: photographs": ([of_test[photographs[0]], of_external[photographs[1]]],
+                                      [test.groups[photographs[0]], external.groups[photographs[1]]]),
+        "known or not: external generators": ([of_external[strange]], [external.groups[strange]]),
+    }  # fmt: skip
+    for question, (scores, groups) in against.items():
+        others = np.concatenate(scores)
+        truth = np.repeat([True, False], [int(known.sum()), len(others)])
+        (found,) = bootstrap_intervals(
+            truth, np.concatenate([of_test[known], others]), np.concatenate([test.groups[known], *groups]),
+            {"auc": auc}, seed=seed,
+        ).values()  # fmt: skip
+        yield question, f"{test.what} and external", "auroc", found.value, found.low, found.high, len(truth)
 
 
 def left_out(gallery: Gallery, asked: Asked, seed: int) -> Row:
@@ -207,8 +227,13 @@ def left_out(gallery: Gallery, asked: Asked, seed: int) -> Row:
     return "known or not (left out of the gallery)", asked.what, "auroc", found.value, found.low, found.high, len(truth)
 
 
-def few_shot(gallery: Gallery, asked: Asked, count: int, need: int, seed: int, *, beside_known: bool = False) -> Row:
-    """Unknown generators enrolled from `count` pictures, judged on the rest; alone, or beside all known ones."""
+def few_shot(
+    gallery: Gallery, asked: Asked, count: int, need: int, seed: int, *, beside_known: bool = False, full: bool = False
+) -> Row:
+    """Unknown generators enrolled from `count` pictures, judged on the rest; alone, or beside all known ones.
+
+    `full` counts "unknown" and "photograph" as the wrong answers that they are.
+    """
     found = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
     names = sorted(name for name, number in found.items() if number >= need and name not in gallery.generators)
     rates, judged = [], 0
@@ -225,9 +250,11 @@ def few_shot(gallery: Gallery, asked: Asked, count: int, need: int, seed: int, *
             rest[order[count:]] = True
         _, chances = chances_of(asked.fingerprints(own)[rest], asked.seen.log10_lr[rest], own)
         guessed = np.array(own.generators)[chances[:, :-2].argmax(axis=1)]
+        if full:
+            guessed = np.where((chances[:, -1] > 0.5) | (chances[:, -2] > chances[:, :-2].max(axis=1)), "", guessed)
         rates.append(float((guessed == asked.names[rest]).mean()))
         judged = int(rest.sum())
-    beside = ", beside all known" if beside_known else ""
+    beside = (", beside all known" if beside_known else "") + (", full answers" if full else "")
     question = f"{len(names)} new generators from {count} pictures each{beside}"
     return question, asked.what, "accuracy", float(np.mean(rates)), min(rates), max(rates), judged
 
@@ -267,7 +294,7 @@ def confusion(gallery: Gallery, asked: Asked) -> tuple[list[str], list[str], NDA
     given, _ = answered(gallery, asked)
     counts = Counter(asked.names.tolist())
     truths = [*(name for name in sorted(counts) if name in gallery.generators and counts[name] >= 4), PHOTOGRAPH]
-    said = [*truths[:-1], "another known", "unknown generator", PHOTOGRAPH]
+    said = [*truths[:-1], "another known", UNKNOWN, PHOTOGRAPH]
     column = {name: at for at, name in enumerate(said)}
     table = np.zeros((len(truths), len(said)), np.int64)
     for truth, answer in zip(asked.names, given, strict=True):
@@ -276,7 +303,7 @@ def confusion(gallery: Gallery, asked: Asked) -> tuple[list[str], list[str], NDA
     return truths, said, table
 
 
-def open_set(gallery: Gallery, asked: dict[tuple[str, str], Asked], seed: int) -> dict[str, tuple[Floats, Floats]]:
+def open_set(gallery: Gallery, asked: dict[tuple[str, str], Asked]) -> dict[str, tuple[Floats, Floats]]:
     """By delivery: shares of others that are given a known name, and of the known that are given theirs, by limit."""
     curves = {}
     for way in WAYS:

@@ -55,6 +55,7 @@ COLUMNS = {
 }
 
 SERVICE_CODES = {
+    "same_file": "a file stands on both sides of a comparison",
     "bad_form": "the form cannot be read",
     "bad_request": "the head of the request is not HTTP/1.1 that can be read, or too long",
     "busy": "too many pictures, or bytes, wait already; ask again after `Retry-After`",

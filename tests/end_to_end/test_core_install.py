@@ -67,20 +67,19 @@ def ask(python: Path, *arguments: str) -> str:
 def test_the_samples_are_judged_and_explained_without_torch(python: Path, tmp_path: Path) -> None:
     absent = subprocess.run([python, "-I", "-c", "import torch"], capture_output=True, text=True, check=False)
     assert "No module named 'torch'" in absent.stderr
-    text = ask(
-        python, "predict", str(ROOT / "samples"), "-r", "--gradcam", "--output-dir", str(tmp_path), "--format=json"
-    )
+    some = [str(ROOT / "samples" / name) for name in ("real/cat.jpg", "real/coffee.jpg", "fake/palace-span.jpg")]
+    text = ask(python, "predict", *some, "--gradcam", "--output-dir", str(tmp_path), "--format=json")
     found = json.loads(text)
     assert found["detector"]["engine"] == "openvino"
-    assert len(found["answers"]) >= 12
+    assert len(found["answers"]) == 3
     assert {answer["verdict"] for answer in found["answers"]} >= {"fake", "real"}
     assert len(list(tmp_path.glob("*.png"))) == len(found["answers"])
 
 
 def test_a_scan_needs_no_torch_either(python: Path, tmp_path: Path) -> None:
-    ask(python, "scan", str(ROOT / "samples"), "-r", "--out", str(tmp_path / "scan"))
+    ask(python, "scan", str(ROOT / "samples" / "fake"), "--out", str(tmp_path / "scan"))
     rows = json.loads(ask(python, "results", str(tmp_path / "scan"), "--format", "json"))["rows"]
-    assert len(rows) >= 12
+    assert len(rows) == 10
     assert all(row["error_code"] is None for row in rows)
 
 

@@ -7,6 +7,7 @@ import json
 import urllib.request
 from typing import Any
 
+import httpx2
 import pytest
 import requests
 from hypothesis import settings
@@ -84,9 +85,22 @@ def test_every_answer_is_one_that_is_described(case: Any, served: Any) -> None:
     SEEN.add((case.operation.path, reply.status_code))
 
 
+def test_two_good_pictures_are_compared_as_described(served: Any) -> None:
+    """Two that can be judged and differ are rarely drawn."""
+    sides = {"first": GOOD[0], "second": GOOD[-1]}
+    reply = httpx2.post(f"{served.url}/v1/compare", files=sides, headers=KEY)
+    assert reply.status_code == 200
+    shape = description()["components"]["schemas"]["ComparisonAnswer"]
+    assert {*shape["required"]} <= {*reply.json()} <= {*shape["properties"]}
+    twice = httpx2.post(f"{served.url}/v1/compare", files={"first": GOOD[0], "second": GOOD[0]}, headers=KEY)
+    assert (twice.status_code, twice.json()["error"]["code"]) == (422, "same_file")
+
+
 def test_that_was_worth_something() -> None:
     """After the last one: pictures were judged, and mistakes made."""
-    assert {(path, 200) for path in schema} - SEEN == {("/v1/explain", 200)}  # no heat maps with the arithmetic engine
+    unseen = {(path, 200) for path in schema} - SEEN
+    # no heat maps with the arithmetic engine; two different good pictures: the test before this one
+    assert {("/v1/explain", 200)} <= unseen <= {("/v1/explain", 200), ("/v1/compare", 200)}
     assert {
         ("/v1/predict", 422),
         ("/v1/predict", 415),

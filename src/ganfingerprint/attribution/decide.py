@@ -69,10 +69,12 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
         gallery: whose space they are compared in.
 
     Raises:
-        GalleryError: the gallery is of another detector, or a side has no picture.
+        GalleryError: the gallery is of another detector, a side has no picture, or both have the same file.
     """
     if not first or not second:
         raise GalleryError("a comparison needs at least one picture on either side")
+    if {item.sha256 for item in first} & {item.sha256 for item in second}:
+        raise GalleryError("the same file is on both sides: compared with itself it says nothing of its generator")
     _check([*first, *second], gallery)
     sides = [gallery.space.project([item.embedding for item in side]) for side in (first, second)]
     return compared(sides[0], sides[1], gallery)
@@ -114,14 +116,13 @@ def _attribution(
         Candidate(
             name=gallery.generators[at],
             probability=float(chances[at]),
-            log10_lr=float(gallery.weighing.weights[0] * ratios[at] / _LN10),
+            log10_lr=float(gallery.pairs.log10_lr(ratios[at])),
             references=int(gallery.counts[at]),
         )
         for at in np.argsort(-chances[:-2], kind="stable")
     )
     unknown, photograph = float(chances[-2]), float(chances[-1])
-    answers = [*((c.name, c.probability) for c in candidates[:1]), (UNKNOWN, unknown), (PHOTOGRAPH, photograph)]
-    answer, probability = max(answers, key=lambda pair: pair[1])
+    answer, probability = _answer(candidates, unknown, photograph)
     return Attribution(
         source=item.source,
         answer=answer,
@@ -133,6 +134,14 @@ def _attribution(
         gallery_id=gallery_id,
         detector_id=gallery.detector_id,
     )
+
+
+def _answer(candidates: Sequence[Candidate], unknown: float, photograph: float) -> tuple[str, float]:
+    """A photograph only where that is likelier than all generators together; else the likeliest of those."""
+    if photograph > 0.5:
+        return PHOTOGRAPH, photograph
+    made = [*((candidate.name, candidate.probability) for candidate in candidates[:1]), (UNKNOWN, unknown)]
+    return max(made, key=lambda pair: pair[1])
 
 
 def fingerprint_distance(first: Prediction, second: Prediction) -> float:

@@ -34,6 +34,7 @@ class Labelled:
     names: tuple[str, ...]  # [n] the generator, or PHOTOGRAPH
     ids: tuple[str, ...]  # [n] for people
     hashes: tuple[str, ...]  # [n] sha256 of the files
+    groups: tuple[str, ...]  # [n] pictures that share one (a scene, a person) are not independent
 
     def __len__(self) -> int:
         return len(self.names)
@@ -130,41 +131,45 @@ def _fit_weighing(gallery: Gallery, fingerprints: Float64Array, unseen: Labelled
 def _fit_pairs(
     space: FingerprintSpace, fingerprints: Float64Array, unseen: Labelled, rng: np.random.Generator
 ) -> Calibration:
-    """Evidence from ratios: pictures held against a few references of their own generator, another one, or a photo."""
-    names, hashes = np.array(unseen.names), np.array(unseen.hashes)
+    """Evidence from ratios: pictures held against a few references of their own generator, another one, or a photo.
+
+    References and pictures in question never share a group. The bound counts generators, not pictures: the
+    claim is about generators, and of those only so many have been seen.
+    """
+    names, groups = np.array(unseen.names), np.array(unseen.groups)
     scores: list[Float64Array] = []
     same: list[bool] = []
-    groups: list[str] = []
+    counted: list[str] = []
     for name in sorted(set(unseen.names) - {PHOTOGRAPH}):
         own = np.flatnonzero(names == name)
         for count in REFERENCES:
-            if len(set(hashes[own])) < count + 2:
+            if len(set(groups[own])) < count + 2:
                 continue
             for _ in range(_ROUNDS):
-                references = _of_different_files(own, hashes, count, rng)
+                references = _of_different_groups(own, groups, count, rng)
                 place = fingerprints[references].mean(axis=0)[None]
-                asked = _questions(names, hashes, references, name, rng)
+                asked = _questions(names, groups, references, name, rng)
                 scores.append(space.log_ratios(fingerprints[asked], place, [count])[:, 0])
                 same.extend(names[asked] == name)
-                groups.extend(hashes[asked])
+                counted.extend(names[asked])
     if not scores:
-        raise DataError("no generator has the three unseen pictures that comparisons are calibrated on")
-    return fit_calibration(np.concatenate(scores), np.array(same), groups=groups)
+        raise DataError("no generator has the three unseen groups of pictures that comparisons are calibrated on")
+    return fit_calibration(np.concatenate(scores), np.array(same), groups=counted)
 
 
-def _of_different_files(own: Int64Array, hashes: TextArray, count: int, rng: np.random.Generator) -> Int64Array:
+def _of_different_groups(own: Int64Array, groups: TextArray, count: int, rng: np.random.Generator) -> Int64Array:
     drawn = rng.permutation(own)
-    first = {hashes[at]: int(at) for at in drawn[::-1]}
+    first = {groups[at]: int(at) for at in drawn[::-1]}
     return np.array(list(first.values())[:count])
 
 
 def _questions(
-    names: TextArray, hashes: TextArray, references: Int64Array, name: str, rng: np.random.Generator
+    names: TextArray, groups: TextArray, references: Int64Array, name: str, rng: np.random.Generator
 ) -> Int64Array:
     """As many pictures of the generator as of others, of which every fourth is a photograph."""
-    known = {hashes[at] for at in references}
-    own = [at for at, other in enumerate(names) if other == name and hashes[at] not in known]
-    photographs = [at for at, other in enumerate(names) if other == PHOTOGRAPH]
-    fakes = [at for at, other in enumerate(names) if other not in (name, PHOTOGRAPH)]
+    free = ~np.isin(groups, groups[references])
+    own = np.flatnonzero((names == name) & free)
+    photographs = np.flatnonzero((names == PHOTOGRAPH) & free)
+    fakes = np.flatnonzero((names != name) & (names != PHOTOGRAPH) & free)
     parts = ((own, _QUESTIONS), (fakes, 3 * _QUESTIONS // 4), (photographs, _QUESTIONS // 4))
-    return np.concatenate([rng.permutation(np.array(part, dtype=np.int64))[:most] for part, most in parts])
+    return np.concatenate([rng.permutation(part)[:most] for part, most in parts])

@@ -133,7 +133,7 @@ class Gallery:
         if len(fresh) + self.names.count(name) < FEWEST_ENROLLED:
             raise GalleryError(
                 f"{name} would have {len(fresh) + self.names.count(name)} different pictures; at least "
-                f"{FEWEST_ENROLLED} are needed, and 10 or more are of use"
+                f"{FEWEST_ENROLLED} are needed, and 25 or more are of use"
             )
         if not fresh:
             return self

@@ -28,11 +28,21 @@ def nearest(enrolled: Float32Array, asked: Float64Array, count: int) -> tuple[In
     if count == 0 or len(asked) == 0:
         return np.zeros((len(asked), count), np.int64), np.zeros((len(asked), count))
     questions = _unit(asked.astype(np.float32))
-    if len(enrolled) > EXACT_UP_TO:
-        return _index_of(enrolled).nearest(questions, count)
-    references, rows = _unit(enrolled).T, max(1, _BLOCK // len(enrolled))
-    parts = [_by_all(questions[at : at + rows] @ references, count) for at in range(0, len(questions), rows)]
-    return np.concatenate([found for found, _ in parts]), np.concatenate([distances for _, distances in parts])
+    return _looked_at(enrolled).nearest(questions, count)
+
+
+class Exact:
+    """Fingerprints that are all looked at."""
+
+    def __init__(self, enrolled: Float32Array) -> None:
+        self._references = np.ascontiguousarray(_unit(enrolled).T)  # [d, m]
+
+    def nearest(self, questions: Float32Array, count: int) -> tuple[Int64Array, Float64Array]:
+        """As the function of that name, of questions of unit length."""
+        rows = max(1, _BLOCK // self._references.shape[1])
+        starts = range(0, len(questions), rows)
+        parts = [_by_all(questions[at : at + rows] @ self._references, count) for at in starts]
+        return np.concatenate([found for found, _ in parts]), np.concatenate([distances for _, distances in parts])
 
 
 def _by_all(alike: Float32Array, count: int) -> tuple[Int64Array, Float64Array]:
@@ -70,14 +80,14 @@ class Index:
         return places.astype(np.int64), _distances(alike)
 
 
-_latest: list[tuple[Float32Array, Index]] = []  # the last index, and of what: to make one takes as long as many answers
+_latest: list[tuple[Float32Array, Exact | Index]] = []  # the last, and of what: to make one takes as long as answers
 
 
-def _index_of(enrolled: Float32Array) -> Index:
+def _looked_at(enrolled: Float32Array) -> Exact | Index:
     for known, index in tuple(_latest):
         if known is enrolled:
             return index
-    index = Index(enrolled)
+    index = Index(enrolled) if len(enrolled) > EXACT_UP_TO else Exact(enrolled)
     _latest[:] = [(enrolled, index)]
     return index
 

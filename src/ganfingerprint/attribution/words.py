@@ -14,8 +14,8 @@ PRIORS = (
     "quarter of others."
 )
 IF_GENERATED = (
-    "The verdict is not that a generator made this picture. Attribution asks which generator it was if one made it, "
-    "and overrules no verdict."
+    "The detector does not say that a generator made this picture. What stands here is which one it would be if one "
+    "had; nearness to photographs is no sign that it is genuine."
 )
 DISAGREE = (
     "The verdict is that the picture looks generated, and its fingerprint lies nearest to those of photographs: the "
@@ -30,7 +30,7 @@ def answer_sentence(found: Attribution, verdict: Verdict) -> str:
     """The answer with its probability; where the verdict is not that one made it, the name comes with an "if"."""
     of = f"(probability {found.probability:.2f})"
     if found.answer == PHOTOGRAPH:
-        return f"Likeliest: it is a photograph, made by no generator {of}."
+        return f"Nearest to photographs: no generator can be named {of}."
     if verdict is Verdict.FAKE:
         maker = "a generator that is not enrolled" if found.answer == UNKNOWN else found.answer
         return f"Likeliest: {maker} made it {of}."

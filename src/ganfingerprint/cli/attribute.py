@@ -18,7 +18,7 @@ from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, l
 from ganfingerprint.cli.predict import Inputs, list_pictures
 from ganfingerprint.cli.tables import COLORS, Format, open_console, printable, write_json
 from ganfingerprint.errors import UsageError
-from ganfingerprint.types import Answer, Attribution, Comparison, Failure, Prediction
+from ganfingerprint.types import Answer, Attribution, Comparison, Failure, Prediction, Verdict
 
 if TYPE_CHECKING:
     from ganfingerprint.attribution import Gallery
@@ -89,6 +89,10 @@ def compare(
     if layout is Format.CSV:
         raise UsageError("a comparison is one answer: --format table or json")
     _check_sides((first, second), many)
+    if out is not None:
+        from ganfingerprint.evaluation.canvas import require_matplotlib
+
+        require_matplotlib()  # before the work, not after it
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
     known = open_gallery(gallery_file, judge)
     paths = [list_pictures([side], recursive=recursive, output_dir=Path("-")) for side in (first, second)]
@@ -96,9 +100,9 @@ def compare(
     sides = [[item for item in side if isinstance(item, Prediction)] for side in answers]
     failed = say_failures([*answers[0], *answers[1]])
     found = ask(sides[0], sides[1], known)
+    _say(found, sides, known, layout)
     if out is not None:
         _draw((first, second), sides, judge.window, out)
-    _say(found, sides, known, layout)
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
@@ -142,7 +146,7 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
 
 
 def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> None:
-    from ganfingerprint.attribution.words import LEAD
+    from ganfingerprint.attribution.words import IF_GENERATED, LEAD
 
     console = open_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -164,6 +168,8 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
             )
     console.print(table)
     say_failures([answer for answer, _ in pairs])
+    if any(isinstance(answer, Prediction) and answer.verdict is not Verdict.FAKE for answer, _ in pairs):
+        console.print(f"Where the verdict is not fake: {IF_GENERATED}", markup=False)
     console.print(f"{len(known.generators)} generators are known (gallery {known.gallery_id}). {LEAD}", markup=False)
 
 
@@ -177,10 +183,10 @@ def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layou
             {**facts, "verdicts": [{v: side.count(v) for v in sorted(set(side))} for side in verdicts]}, sys.stdout
         )
         return
-    print(comparison_sentence(found, known.pairs.log10_lr_bound))
     for name, side in zip(("first", "second"), sides, strict=True):
         if said := not_all_fake(name, side):
             print(said)
+    print(comparison_sentence(found, known.pairs.log10_lr_bound))
     print(COMPARED)
 
 

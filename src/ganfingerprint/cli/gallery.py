@@ -48,7 +48,10 @@ def enroll(
     engine: EngineName = "auto",
     device: DeviceName = "auto",
 ) -> int:
-    """Add pictures of a generator, new or known; ten are of use, and no training follows.
+    """Add pictures of a generator, new or known; no training follows.
+
+    25 or more are of use; how well it works depends on the generator, so try
+    it on pictures that you did not enrol.
 
     A gallery that is not there yet begins as a copy of the shipped one. A
     file that is enrolled already counts once.
@@ -201,7 +204,7 @@ def find_gallery(named: Path | None, detector: Path | None = None) -> Path:
         return named
     folder = shipped_detector() if detector is None else detector
     own = own_gallery(read_card(folder).detector_id)
-    return own if own.is_file() or VARIABLE in os.environ else _beside(folder)
+    return own if own.is_file() or os.environ.get(VARIABLE) else _beside(folder)
 
 
 def open_gallery(named: Path | None, judge: Detector) -> Gallery:
@@ -219,7 +222,7 @@ def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
     Raises:
         GalleryError: the one that was named is not there, or is of another detector; or one that is there is damaged.
     """
-    if named is None and VARIABLE not in os.environ:
+    if named is None and not os.environ.get(VARIABLE):
         path = next((path for path in _unnamed(judge) if path.is_file()), None)
         if path is None:
             return None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery
-from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample, dataset_stats
+from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.delivery import TIERS, Delivery
@@ -54,9 +54,9 @@ def fit_on_catalog(
         for name, delivery in AS_DELIVERED.items()
     ]
     aside = {renamed.get(s.generator, s.generator) for s in train if s.family == PROXY_FAMILY}
-    photographs = dataset_stats(train)["split"].get("train/real", 0)
+    photographs = learnt.names.count(PHOTOGRAPH)
     origin = (
-        f"{len(learnt)} pictures of the split train ({photographs} photographs), weighed on {len(validation)} of "
+        f"{len(learnt)} pictures of the split train ({photographs} photographs), weighed on {len(seen[0])} of "
         f"validation as they are and through {', '.join(TIERS)}"
         + "".join(f"; {name} is enrolled as {other}" for name, other in sorted(renamed.items()))
     )
@@ -141,6 +141,7 @@ def see(
         names=tuple(other.get(s.generator, s.generator) if s.is_fake else PHOTOGRAPH for s, _ in kept),
         ids=tuple(sample.path.name for sample, _ in kept),
         hashes=tuple(answer.sha256 for _, answer in kept),
+        groups=tuple(sample.group or answer.sha256 for sample, answer in kept),
     )
 
 
@@ -152,4 +153,5 @@ def joined(parts: Sequence[Labelled]) -> Labelled:
         names=tuple(name for part in parts for name in part.names),
         ids=tuple(text for part in parts for text in part.ids),
         hashes=tuple(digest for part in parts for digest in part.hashes),
+        groups=tuple(group for part in parts for group in part.groups),
     )

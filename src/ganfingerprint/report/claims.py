@@ -126,6 +126,7 @@ def manifest_content(metadata: Metadata | None, provenance: Provenance | None) -
         "actions": [
             {"name": action.name, "text": _ACTIONS.get(action.name, ""), "agent": action.agent}
             for action in provenance.actions
+            if action.name.strip()
         ],
         "ingredients": provenance.ingredients,
     }

@@ -29,8 +29,11 @@ _LIBRARIES = ("numpy", "pillow", "openvino", "torch", "onnxruntime", "c2pa-pytho
 _HEADLINE = ("auc", "recall_shipped", "miss_rate_shipped", "false_alarm_rate_shipped", "decided_right_shipped")
 
 
+PictureContent = dict[str, Any]  # what a report says of one picture, JSON-ready
+
+
 def report_content(
-    examinations: Iterable[Examination],
+    examinations: Iterable[Examination | PictureContent],
     detector: Detector,
     *,
     case: str = "",
@@ -43,7 +46,7 @@ def report_content(
     """The report of these examinations: JSON-ready, pictures included as data.
 
     Args:
-        examinations: taken one by one; each picture is held only as it is shown.
+        examinations: taken one by one; each picture is held only as it is shown. Or what `picture_content` made of it.
         detector: the one that examined.
         case: an identifier of the reader's.
         examiner: who answers for it.
@@ -52,7 +55,7 @@ def report_content(
         trust: the certificates that manifests were held against.
         scan: whose rows the examinations are of, if they are of a scan's.
     """
-    found = [picture_content(examination, detector) for examination in examinations]
+    found = [item if isinstance(item, dict) else picture_content(item, detector) for item in examinations]
     content = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -76,7 +79,7 @@ def report_content(
     return plain_content
 
 
-def picture_content(examination: Examination, detector: Detector) -> dict[str, Any]:
+def picture_content(examination: Examination, detector: Detector) -> PictureContent:
     """What a report says of one file."""
     known: dict[str, Any] = {
         "source": _text(examination.source),

@@ -98,7 +98,10 @@ class _Book:
         fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
         for family, style, file in _FONTS:
             self.pdf.add_font(family, style, fonts / f"{file}.ttf")
-        self._known = frozenset(self.pdf.fonts[SANS.lower()].cmap)  # type: ignore[union-attr]
+        self._known, self._typed = (
+            frozenset(self.pdf.fonts[family.lower()].cmap)  # type: ignore[union-attr]
+            for family in (SANS, MONO)
+        )
         if any(unicodedata.bidirectional(sign) in _RIGHT_TO_LEFT for sign in tree.words()):
             self.pdf.set_text_shaping(True, features={"liga": False})
         title = next((head.words() for head in tree.walk("h1")), "")
@@ -182,7 +185,8 @@ class _Book:
     def _flow(self, runs: list[_Run], size: float) -> None:
         """Runs of text one after the other, from margin to margin."""
         for run in runs:
-            self.pdf.set_font(MONO if run.mono else SANS, "B" if run.bold and not run.mono else "", size)
+            family = self._family(run.text, run.mono)
+            self.pdf.set_font(family, "B" if run.bold and family == SANS else "", size)
             self.pdf.set_text_color(*run.colour)
             self.pdf.write(size * LEADING * POINT, self._legible(run.text), link=run.link or "")
         self.pdf.ln(size * LEADING * POINT)
@@ -226,11 +230,13 @@ class _Book:
 
     def _column(self, runs: list[_Run], left: float, top: float, width: float) -> None:
         """Runs between two bounds; those of one look, as there is no more of them in a pair."""
+        if not runs:
+            return
         mono = all(run.mono or not run.text.strip() for run in runs)
-        self.pdf.set_font(MONO if mono else SANS, size=TEXT)
+        text = self._legible(" ".join("".join(run.text for run in runs).split()))
+        self.pdf.set_font(self._family(text, mono), size=TEXT)
         self.pdf.set_text_color(*runs[0].colour)
         self.pdf.set_xy(left, top)
-        text = self._legible(" ".join("".join(run.text for run in runs).split()))
         self.pdf.multi_cell(width, TEXT_LINE, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def _table(self, table: Element) -> None:
@@ -260,7 +266,7 @@ class _Book:
         codes = "".join(code.words() for code in cell.walk("code"))
         mono = bool(codes) and codes == cell.words()
         face = FontFace(
-            family=MONO if mono else None,
+            family=MONO if mono and self._family(codes, mono) == MONO else None,
             emphasis="BOLD" if "verdict" in cell.classes else None,
             color=_colour(cell, INK),
         )
@@ -325,6 +331,10 @@ class _Book:
         """On a new page, if this one has less left."""
         if self.pdf.will_page_break(height):
             self.pdf.add_page()
+
+    def _family(self, text: str, mono: bool) -> str:
+        """The font of code, where it has all of these signs (it has no Hebrew), else that of all other text."""
+        return MONO if mono and all(ord(sign) in self._typed or ord(sign) not in self._known for sign in text) else SANS
 
     def _legible(self, text: str) -> str:
         """With the code points of what the fonts lack."""

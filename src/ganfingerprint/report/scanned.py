@@ -123,7 +123,7 @@ class Scanned:
             "rows": self.whole,
             "matching": matching,
             "shown": shown,
-            "left_out": matching - shown,
+            "left_out": max(0, matching - shown),  # a scan that runs may have got rows between the two questions
             "examined": len(set(self._pictures.values())),
         }
 
@@ -163,5 +163,5 @@ def select(folder: Path, *, where: str = "", top: int = 0) -> Scanned:
     settings = settings_of(folder)
     counted = tally(folder, where=where)
     whole = sum(tally(folder).values()) if where.strip() else sum(counted.values())
-    rows = ask(folder, where=where, top=min(top or MOST_ROWS, MOST_ROWS)).to_pylist()
+    rows = ask(folder, where=where, top=min(top or MOST_ROWS, MOST_ROWS)).to_pylist()  # a running scan may add some
     return Scanned(folder=folder, settings=settings, where=where, whole=whole, tally=counted, rows=rows)

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import ganfingerprint
 from ganfingerprint.attribution import Gallery, attribute, compare
 from ganfingerprint.detector import Detector, Prepared
-from ganfingerprint.errors import GanFingerprintError, MissingExtraError
-from ganfingerprint.examine import with_manifest
+from ganfingerprint.errors import GalleryError, GanFingerprintError, MissingExtraError
 from ganfingerprint.types import Answer, Failure, Prediction
 
 try:
@@ -44,6 +43,7 @@ class Judging:
         self.waiting = 0  # pictures that somebody waits for
         self.pool = DecodingPool(detector.window, workers=settings.workers, timeout_s=settings.timeout_s)
         self.decoding = asyncio.Semaphore(settings.workers)  # who waits here can still go away
+        self.reading = asyncio.Semaphore(settings.workers)  # of manifests
         self.batcher = Batcher(detector, windows=settings.batch_windows, most=2 * settings.max_waiting)
 
     def close(self) -> None:
@@ -263,7 +263,10 @@ def _add_comparison(app: FastAPI) -> None:
         judged = await _judging(request).judge(request, [*first, *second])
         known = [attributed.judged_or_raise(answer) for answer in judged]
         sides = known[: len(first)], known[len(first) :]
-        found = await run_in_threadpool(compare, *sides, gallery)
+        try:
+            found = await run_in_threadpool(compare, *sides, gallery)
+        except GalleryError as problem:  # the same file on both sides
+            raise answers.ServiceError(422, "same_file", str(problem)) from problem
         return JSONResponse(attributed.comparison_content(found, sides, gallery))
 
 
@@ -317,7 +320,8 @@ def _add_report(app: FastAPI) -> None:
             seen = await judging.look(
                 functools.partial(looks.examined, judging.detector, request.app.state.gallery, upload, answer)
             )
-            found.append(await run_in_threadpool(with_manifest, seen, upload.data))  # the engine does not wait for it
+            async with judging.reading:  # manifests are read in processes of their own; the engine does not wait
+                found.append(await run_in_threadpool(looks.shown, judging.detector, seen, upload.data))
         return HTMLResponse(await run_in_threadpool(looks.report, judging.detector, found))
 
 

@@ -6,10 +6,10 @@ from ganfingerprint.attribution import Gallery
 from ganfingerprint.decode import decode
 from ganfingerprint.detector import Detector, Prepared
 from ganfingerprint.errors import UsageError
-from ganfingerprint.examine import Examination, examine, failed
+from ganfingerprint.examine import Examination, examine, failed, with_manifest
 from ganfingerprint.explain.heat_map import generate_gradcam
 from ganfingerprint.explain.spectrum import residual_spectrum
-from ganfingerprint.report.content import report_content
+from ganfingerprint.report.content import PictureContent, picture_content, report_content
 from ganfingerprint.report.page import report_page
 from ganfingerprint.report.pictures import heat_image, spectrum_image
 from ganfingerprint.service.answers import ServiceError
@@ -41,8 +41,13 @@ def spectrum_png(prepared: Prepared) -> bytes:
     return spectrum_image(residual_spectrum(prepared.windows.pixels))
 
 
-def report(detector: Detector, found: list[Examination]) -> str:
-    """The page of a report of these examinations."""
+def shown(detector: Detector, found: Examination, data: bytes) -> PictureContent:
+    """What a report shows of an examination and of the manifest in the file; its pixels need not be held any more."""
+    return picture_content(with_manifest(found, data), detector)
+
+
+def report(detector: Detector, found: list[PictureContent]) -> str:
+    """The page of a report of these pictures."""
     return report_page(report_content(found, detector, command="POST /v1/report", custody=SENT))
 
 

@@ -47,7 +47,8 @@ class World:
             log10_lr=np.concatenate([self.evidence(name, count, seed) for name, count in counts.items()]),
             names=tuple(name for name, count in counts.items() for _ in range(count)),
             ids=tuple(f"{name} {at}.png" for name, count in counts.items() for at in range(count)),
-            hashes=tuple(digest for name, count in counts.items() for digest in self.hashes(name, count, seed)),
+            hashes=(hashes := tuple(digest for name, n in counts.items() for digest in self.hashes(name, n, seed))),
+            groups=hashes,
         )
 
     def predictions(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganfingerprint.attribution import PHOTOGRAPH, UNKNOWN, Gallery, attribute, chances_of, compare, compared
+from ganfingerprint.attribution import PHOTOGRAPH, UNKNOWN, Gallery, attribute, chances_of, compare, compared, decide
 from ganfingerprint.attribution.decide import fingerprint_distance
 from ganfingerprint.errors import GalleryError
-from ganfingerprint.types import Attribution
+from ganfingerprint.types import Attribution, Candidate
 
 STRANGERS = tuple(f"stranger {number}" for number in range(8))
 
@@ -82,7 +82,7 @@ def test_probabilities_of_answers_are_calibrated(gallery: Gallery, world: Any) -
     assert np.mean(right) == pytest.approx(np.mean([item.probability for item in found]), abs=0.04)
 
 
-def test_candidates_carry_the_weighed_ratio_and_chances_are_those_of_the_answer(gallery: Gallery, world: Any) -> None:
+def test_candidates_carry_bounded_evidence_and_chances_are_those_of_the_answer(gallery: Gallery, world: Any) -> None:
     pictures = world.predictions(world.known[3], 4)
     fingerprints = gallery.space.project([p.embedding for p in pictures])
     ratios, chances = chances_of(fingerprints, np.array([p.log10_lr for p in pictures]), gallery)
@@ -91,8 +91,7 @@ def test_candidates_carry_the_weighed_ratio_and_chances_are_those_of_the_answer(
         found = {c.name: c for c in item.candidates}
         for place, name in enumerate(gallery.generators):
             assert found[name].probability == pytest.approx(chances[at, place])
-            expected = gallery.weighing.weights[0] * ratios[at, place] / math.log(10)
-            assert found[name].log10_lr == pytest.approx(expected)
+            assert found[name].log10_lr == pytest.approx(float(gallery.pairs.log10_lr(ratios[at, place])))
         assert (item.prob_unknown, item.prob_photograph) == pytest.approx(tuple(chances[at, 12:]))
 
 
@@ -120,7 +119,7 @@ def test_a_picture_is_judged_by_itself(gallery: Gallery, world: Any) -> None:
 
 
 def test_what_cannot_be_asked_is_refused(gallery: Gallery, world: Any) -> None:
-    mine, others = world.predictions("a", 2), world.predictions("a", 2, detector_id="another")
+    mine, others = world.predictions("a", 2), world.predictions("a", 2, 9, detector_id="another")
     assert attribute([], gallery) == []
     with pytest.raises(GalleryError, match=f"of detector {gallery.detector_id}, and this is another"):
         attribute([*mine, *others], gallery)
@@ -135,7 +134,9 @@ def test_what_cannot_be_asked_is_refused(gallery: Gallery, world: Any) -> None:
         empty = empty.without(name)
     with pytest.raises(GalleryError, match="no generator is enrolled"):
         attribute(mine, empty)
-    assert compare(mine, mine, empty) == compare(mine, mine, gallery)  # for this nobody need be enrolled
+    assert compare(mine[:1], mine[1:], empty) == compare(mine[:1], mine[1:], gallery)  # nobody need be enrolled
+    with pytest.raises(GalleryError, match="the same file is on both sides"):
+        compare(mine, mine[1:], gallery)
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 5), (5, 5)])
@@ -156,13 +157,17 @@ def test_comparisons_of_strangers_are_worth_more_than_a_guess(
 
 def test_a_comparison_says_how_many_and_how_far_and_is_the_same_from_either_side(gallery: Gallery, world: Any) -> None:
     one, other = world.predictions("origin 1", 3), world.predictions("origin 2", 4)
-    there, back = compare(one, other, gallery), compare(other, one, gallery)
+    calm = replace(
+        gallery, pairs=replace(gallery.pairs, slope=1e-3, intercept=0.0)
+    )  # so that no bound hides a difference
+    there, back = compare(one, other, calm), compare(other, one, calm)
+    assert abs(there.log10_lr) < gallery.pairs.log10_lr_bound / 2
     assert (there.counts, back.counts) == ((3, 4), (4, 3))
     assert there.log10_lr == pytest.approx(back.log10_lr)
     a, b = (gallery.space.project([p.embedding for p in side]).mean(axis=0) for side in (one, other))
     assert there.distance == pytest.approx(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
     assert there.prob_same == pytest.approx(10**there.log10_lr / (1 + 10**there.log10_lr))
-    assert compare(one, one, gallery).distance == pytest.approx(0, abs=1e-12)
+    assert compared(a[None], a[None], gallery).distance == pytest.approx(0, abs=1e-12)
 
 
 def test_distances_of_a_comparison_stay_in_their_range(gallery: Gallery, rng: np.random.Generator) -> None:
@@ -175,10 +180,11 @@ def test_distances_of_a_comparison_stay_in_their_range(gallery: Gallery, rng: np
 
 def test_evidence_is_bounded_by_what_it_was_fitted_on(gallery: Gallery, world: Any) -> None:
     bound = gallery.pairs.log10_lr_bound
-    assert bound == pytest.approx(math.log10(12 * 15 + 1))  # as many different pictures of one side as there are
+    assert bound == pytest.approx(math.log10(12 + 1))  # as many as there are generators that it was seen of
     far = replace(gallery.space, within=gallery.space.within * 1e-4)
     sure = replace(gallery, space=far)
-    same = compare(world.predictions("x", 1), world.predictions("x", 1), sure)
+    (one,) = world.predictions("x", 1)
+    same = compare([one], [replace(one, sha256="0" * 64)], sure)  # another file with the very same fingerprint
     different = compare(world.predictions("x", 9), world.predictions(world.known[0], 9), sure)
     assert same.log10_lr == pytest.approx(bound)
     assert different.log10_lr == pytest.approx(-bound)
@@ -192,3 +198,15 @@ def test_the_distance_of_two_pictures_is_that_of_their_embeddings(world: Any) ->
     assert all(fingerprint_distance(p, p) >= 0 for p in world.predictions("origin 2", 100))
     with pytest.raises(GalleryError, match="cannot be compared"):
         fingerprint_distance(one, foreign)
+
+
+@pytest.mark.parametrize(
+    ("photograph", "unknown", "best", "answer"),
+    [(0.51, 0.3, 0.1, "photograph"), (0.49, 0.2, 0.1, "unknown generator"), (0.3, 0.1, 0.2, "a"), (0.0, 0.0, 1.0, "a")],
+)
+def test_a_photograph_is_what_is_likelier_than_all_generators_together(
+    photograph: float, unknown: float, best: float, answer: str
+) -> None:
+    candidates = [Candidate(name="a", probability=best, log10_lr=0.0, references=5)]
+    shares = {"photograph": photograph, "unknown generator": unknown, "a": best}
+    assert decide._answer(candidates, unknown, photograph) == (answer, shares[answer])

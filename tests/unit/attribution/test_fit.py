@@ -38,6 +38,7 @@ def joined(first: Labelled, second: Labelled) -> Labelled:
         names=first.names + second.names,
         ids=first.ids + second.ids,
         hashes=first.hashes + second.hashes,
+        groups=first.groups + second.groups,
     )
 
 
@@ -136,7 +137,20 @@ def test_files_that_were_delivered_several_times_are_one_piece_of_evidence(world
     once = fit_gallery(learnt, unseen, detector_id=DETECTOR)
     twice = fit_gallery(learnt, joined(unseen, again), detector_id=DETECTOR)
     assert twice.pairs.log10_lr_bound == pytest.approx(once.pairs.log10_lr_bound)
-    assert once.pairs.log10_lr_bound == pytest.approx(np.log10(60 + 1))
+    assert once.pairs.log10_lr_bound == pytest.approx(np.log10(len(NAMES) + 1))
+
+
+def test_pictures_of_one_group_are_not_held_against_each_other(world: Any) -> None:
+    learnt, unseen = sets(world)
+    one_scene = replace(unseen, groups=unseen.names)  # all pictures of a generator show the same
+    with pytest.raises(DataError, match="three unseen groups"):
+        fit_gallery(learnt, one_scene, detector_id=DETECTOR)
+
+
+def test_deliveries_do_not_move_how_evidence_is_weighed(world: Any) -> None:
+    learnt, unseen = sets(world)
+    again = replace(unseen, embeddings=unseen.embeddings * np.float32(1.1))
+    once, twice = (fit_gallery(learnt, part, detector_id=DETECTOR) for part in (unseen, joined(unseen, again)))
     assert twice.weighing.weights == pytest.approx(once.weighing.weights, abs=0.5)
 
 

@@ -195,3 +195,9 @@ def test_the_ratio_for_photographs_is_that_of_two_normal_distributions(
     of_any = stats.multivariate_normal(np.zeros(space.size), np.diag(space.within + space.between))
     expected = of_it.logpdf(points) - of_any.logpdf(points)
     assert gallery.photographs.log_ratios(points, space) == pytest.approx(expected)
+
+
+def test_figures_are_of_the_gallery_that_they_were_measured_on(gallery: Gallery, world: Any) -> None:
+    measured = replace(gallery, figures={"accuracy": {"value": 0.9}})
+    assert world.enrol(measured, "stranger", 5).figures == {}
+    assert measured.without(measured.generators[0]).figures == {}

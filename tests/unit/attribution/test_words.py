@@ -17,7 +17,7 @@ from ganfingerprint.types import Attribution, Verdict
         ("reds", Verdict.REAL, "If a generator made it, reds is the likeliest (probability 0.81)."),
         (UNKNOWN, Verdict.FAKE, "Likeliest: a generator that is not enrolled made it (probability 0.81)."),
         (UNKNOWN, Verdict.REAL, "If a generator made it, likeliest one that is not enrolled (probability 0.81)."),
-        (PHOTOGRAPH, Verdict.REAL, "Likeliest: it is a photograph, made by no generator (probability 0.81)."),
+        (PHOTOGRAPH, Verdict.REAL, "Nearest to photographs: no generator can be named (probability 0.81)."),
     ],
 )
 def test_a_name_comes_with_an_if_where_the_verdict_is_not_fake(answer: str, verdict: Verdict, said: str) -> None:

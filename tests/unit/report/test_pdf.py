@@ -136,3 +136,9 @@ def test_many_rows_go_on_over_pages(detector: Detector, page: str, tmp_path: Pat
     assert "probability" in reader.pages[1].extract_text()  # the heads again
     said = text_of((tmp_path / "case.pdf").read_bytes())
     assert all(f"name-{number:03}.jpg" in said for number in range(120))
+
+
+def test_code_in_letters_that_the_font_of_code_lacks_is_kept() -> None:
+    page = "<main><h1>a</h1><p>again: <code>report שלום.jpg</code></p><dl><dt>b</dt><dd></dd></dl></main>"
+    letters = set(text_of(page_pdf(page)))
+    assert set("שלום") <= letters  # and a pair without a value is no error
