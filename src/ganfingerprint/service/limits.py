@@ -42,7 +42,7 @@ class Gate:
             return
         start, request_id, status = time.perf_counter(), uuid.uuid4().hex[:16], 500
         scope.setdefault("state", {})["request_id"] = request_id
-        begun, held = False, list[int]()  # bytes of the body so far, piece by piece
+        begun, held = False, [0]  # bytes of the body so far
 
         async def answer(message: Message) -> None:
             nonlocal status, begun
@@ -63,7 +63,7 @@ class Gate:
                 refusal = problem.status, problem.code, problem.message
                 await error_response(request_id, *refusal)(scope, receive, answer)
         finally:
-            self.held -= sum(held)
+            self.held -= held[0]
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.observe(route, status, seconds)
@@ -99,9 +99,10 @@ class Gate:
                 allowed = f"at most {limits.body_wait_s:g} seconds of silence, {limits.body_s:g} in all"
                 raise ServiceError(408, "too_slow", f"the body came too slowly: {allowed}") from None
             complete = complete or not message.get("more_body", False)
-            held.append(len(message.get("body", b"")))
-            self.held += held[-1]
-            if sum(held) > limits.max_body:
+            more = len(message.get("body", b""))
+            held[0] += more
+            self.held += more
+            if held[0] > limits.max_body:
                 raise ServiceError(*self._too_large())
             if self.held > limits.max_held:
                 raise ServiceError(503, "busy", "too many requests are here already")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -182,6 +183,23 @@ def test_clients_that_keep_it_waiting_give_way(server: Any) -> None:
         assert time.monotonic() - begun < PATIENCE_S
         for other in idle:
             other.close()
+
+
+def test_who_has_waited_longest_gives_way_first(server: Any) -> None:
+    idle = []
+    for _ in range(PLACES):
+        idle.append(opened(server, b""))
+        time.sleep(0.02)
+    with opened(server, GOOD) as client:
+        assert answered(client).startswith(b"HTTP/1.1 200")
+    idle[0].settimeout(PATIENCE_S / 2)
+    with contextlib.suppress(ConnectionResetError):
+        assert idle[0].recv(1) == b""  # gone
+    idle[-1].settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        idle[-1].recv(1)  # still there, with nothing to say
+    for other in idle:
+        other.close()
 
 
 def test_work_under_way_is_kept_and_who_comes_is_told(server: Any) -> None:
