@@ -38,9 +38,8 @@ def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours
     fingerprints = gallery.space.project([item.embedding for item in predictions])
     ratios, chances = chances_of(fingerprints, np.array([item.log10_lr for item in predictions]), gallery)
     places, distances = nearest(gallery.fingerprints, fingerprints, neighbours)
-    gallery_id = gallery.gallery_id  # once: it takes a look at everything that is enrolled
     return [
-        _attribution(item, gallery, gallery_id, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
+        _attribution(item, gallery, ratios[i], chances[i], _named(gallery, places[i], distances[i]))
         for i, item in enumerate(predictions)
     ]
 
@@ -107,7 +106,6 @@ def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> 
 def _attribution(
     item: Prediction,
     gallery: Gallery,
-    gallery_id: str,
     ratios: Float64Array,
     chances: Float64Array,
     near: tuple[Neighbour, ...],
@@ -131,7 +129,7 @@ def _attribution(
         prob_unknown=unknown,
         candidates=candidates,
         nearest=near,
-        gallery_id=gallery_id,
+        gallery_id=gallery.gallery_id,
         detector_id=gallery.detector_id,
     )
 

@@ -63,6 +63,7 @@ class Gallery:
     generators: tuple[str, ...] = field(init=False)  # in alphabetical order
     places: Float64Array = field(init=False, repr=False)  # [c, d] mean fingerprint of each generator
     counts: Int64Array = field(init=False)  # [c] pictures of each generator
+    gallery_id: str = field(init=False)  # 12 hexadecimal digits that change with pictures, space and weighing
 
     def __post_init__(self) -> None:
         shape = (len(self.names), self.space.size)
@@ -84,10 +85,9 @@ class Gallery:
         object.__setattr__(self, "generators", generators)
         object.__setattr__(self, "places", np.stack(places) if places else np.zeros((0, self.space.size)))
         object.__setattr__(self, "counts", np.array([len(part) for part in parts], dtype=np.int64))
+        object.__setattr__(self, "gallery_id", self._identity())
 
-    @property
-    def gallery_id(self) -> str:
-        """12 hexadecimal digits that change with the pictures, the space and how evidence is weighed."""
+    def _identity(self) -> str:
         found = hashlib.sha256(repr((self.detector_id, self.names, self.hashes)).encode("utf-8", "surrogateescape"))
         space = self.space
         parts = (space.mean, space.matrix, space.within, space.between, self.photographs.mean, self.weighing.weights)

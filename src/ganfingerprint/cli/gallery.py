@@ -203,8 +203,8 @@ def find_gallery(named: Path | None, detector: Path | None = None) -> Path:
     if named is not None:
         return named
     folder = shipped_detector() if detector is None else detector
-    own = own_gallery(read_card(folder).detector_id)
-    return own if own.is_file() or os.environ.get(VARIABLE) else _beside(folder)
+    own, beside = _unnamed(read_card(folder).detector_id, folder)
+    return own if own.is_file() or os.environ.get(VARIABLE) else _there(beside)
 
 
 def open_gallery(named: Path | None, judge: Detector) -> Gallery:
@@ -223,7 +223,8 @@ def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
         GalleryError: the one that was named is not there, or is of another detector; or one that is there is damaged.
     """
     if named is None and not os.environ.get(VARIABLE):
-        path = next((path for path in _unnamed(judge) if path.is_file()), None)
+        places = _unnamed(judge.detector_id, judge.folder)
+        path = next((path for path in places if path.is_file()), None)
         if path is None:
             return None
         from ganfingerprint.attribution import read_gallery
@@ -233,13 +234,11 @@ def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
     return open_gallery(named, judge)
 
 
-def _unnamed(judge: Detector) -> Iterable[Path]:
+def _unnamed(detector_id: str, folder: Path | None) -> list[Path]:
     """Where a detector's gallery may lie when nobody names one: one's own, then the one that it came with."""
     from ganfingerprint.attribution import FILE_NAME
 
-    yield own_gallery(judge.detector_id)
-    if judge.folder is not None:
-        yield judge.folder / FILE_NAME
+    return [own_gallery(detector_id), *([] if folder is None else [folder / FILE_NAME])]
 
 
 def _target(named: Path | None, detector_id: str) -> Path:
@@ -249,14 +248,12 @@ def _target(named: Path | None, detector_id: str) -> Path:
 def _before(target: Path, folder: Path | None) -> Path:
     """What is read before `target` is written: itself, or the gallery that the detector came with."""
     from ganfingerprint.artifact import shipped_detector
-
-    return target if target.is_file() else _beside(folder or shipped_detector())
-
-
-def _beside(folder: Path) -> Path:
     from ganfingerprint.attribution import FILE_NAME
 
-    path = folder / FILE_NAME
+    return target if target.is_file() else _there((folder or shipped_detector()) / FILE_NAME)
+
+
+def _there(path: Path) -> Path:
     if not path.is_file():
         raise GalleryError(f"{path}: there is no gallery; `ganfingerprint gallery fit` makes one for a detector")
     return path

@@ -1,18 +1,11 @@
 // Which generator made the picture that is shown, and whether two pictures are of one; where the service has a gallery.
+import { put } from "./picture.js";
 import { FORM_BYTES, ask, form, nameOf, size } from "./service.js";
 import { chosen, judged } from "./table.js";
 
 const $ = id => document.getElementById(id);
 const BUSY = "The service is busy; waiting …";
 let current = null, limits = null, comparing = false, held = false, compared = 0;  // compared: which comparison was asked for last
-
-function put(parent, name, text, className = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.className = className;
-  parent.append(made);
-  return made;
-}
 
 export function introduce(about) {  // without a gallery nothing of this is offered
   limits = about.limits;

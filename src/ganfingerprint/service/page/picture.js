@@ -11,7 +11,7 @@ function cell(row, text, name = "") {
   made.className = name;
 }
 
-function put(parent, name, text, className = "") {
+export function put(parent, name, text, className = "") {
   const made = document.createElement(name);
   made.textContent = text;
   made.className = className;
