@@ -38,7 +38,7 @@ from ganfingerprint.detector import Detector
 from ganfingerprint.evaluation.attribution import see
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
 from ganfingerprint.evaluation.canvas import save_figure
-from ganfingerprint.evaluation.metrics import auc
+from ganfingerprint.evaluation.metrics import auc, cllr
 
 Floats = NDArray[np.float64]
 Row = tuple[str, str, str, float, float, float, int]
@@ -279,14 +279,7 @@ def comparisons(gallery: Gallery, asked: Asked, first: int, second: int, seed: i
     (found,) = bootstrap_intervals(same, evidence, of, {"auc": auc}, seed=seed).values()
     question = f"one generator or two, {first} against {second}"
     yield question, asked.what, "auc", found.value, found.low, found.high, PAIRS
-    yield question, asked.what, "cllr", cllr(evidence, same), float("nan"), float("nan"), PAIRS
-
-
-def cllr(log10_lr: Floats, same: NDArray[np.bool_]) -> float:
-    """Cost of log likelihood ratios, bits; 1: as good as saying nothing (Brümmer and du Preez 2006)."""
-    natural = log10_lr * np.log(10)
-    costs = np.logaddexp(0, np.where(same, -natural, natural)) / np.log(2)
-    return float((costs[same].mean() + costs[~same].mean()) / 2)
+    yield question, asked.what, "cllr", cllr(same, evidence), float("nan"), float("nan"), PAIRS
 
 
 def confusion(gallery: Gallery, asked: Asked) -> tuple[list[str], list[str], NDArray[np.int64]]:

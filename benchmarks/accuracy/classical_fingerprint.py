@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ganfingerprint.atomic import replacing
 from ganfingerprint.catalog import PROXY_FAMILY, Sample, read_catalog
 from ganfingerprint.evaluation.bootstrap import bootstrap_intervals
-from ganfingerprint.explain.spectrum import radial_profile, residual_spectrum
+from ganfingerprint.explain.spectrum import radial_profile, residual_spectrum, residuals
 from ganfingerprint.training.augment import CenterWindow
 from ganfingerprint.training.dataset import DeepfakeDataset
 
@@ -85,12 +85,9 @@ def windows(samples: list[Sample]) -> list[NDArray[np.uint8]]:
 
 
 def three(window: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], Floats]:
-    luma = window.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    padded = np.pad(luma, 1, mode="reflect")
-    smooth = sum(padded[y : y + SIDE, x : x + SIDE] for y in range(3) for x in range(3)) / 9
     spectrum = residual_spectrum(window[None])
     profile = radial_profile(spectrum)
-    return (luma - smooth).ravel(), (spectrum - spectrum.mean()).ravel(), profile - profile.mean()
+    return residuals(window[None]).ravel(), (spectrum - spectrum.mean()).ravel(), profile - profile.mean()
 
 
 def unit(vectors: NDArray[np.floating]) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from ganfingerprint.cli.exit_codes import ExitCode
 from ganfingerprint.cli.options import DetectorFolder
-from ganfingerprint.cli.tables import SCHEMA_VERSION, open_console, printable
+from ganfingerprint.cli.tables import open_console, printable, write_json
 from ganfingerprint.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ def spectrum(
     save_figure(plot_spectra(spectra), out)
     numbers = spectra_as_dict(spectra)
     beside = out.with_suffix(".json")
-    with replacing(beside) as file:
-        file.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "spectra": numbers}, indent=2) + "\n", "utf-8")
+    with replacing(beside) as file, file.open("w", encoding="utf-8") as stream:
+        write_json({"spectra": numbers}, stream)
     _print(spectra)
     print(f"{out} and {beside}")
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE

@@ -47,17 +47,23 @@ class Peak:
         return float(1 / np.hypot(self.across, self.down))
 
 
-def residual_spectrum(windows: UInt8Array) -> Float32Array:
-    """Mean over windows [n, s, s, 3] of the log magnitude of each residual, [s, s], frequency 0 in the middle.
-
-    The residual is the luma less its mean over 3 x 3 pixels; a Hann window keeps the edges from drawing a cross.
-    """
+def residuals(windows: UInt8Array) -> Float32Array:
+    """The luma of windows [n, s, s, 3] less its mean over 3 x 3 pixels, [n, s, s]."""
     luma = windows.astype(np.float32) @ _LUMA  # [n, s, s]
     side = luma.shape[1]
     padded = np.pad(luma, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     smooth = sum(padded[:, y : y + side, x : x + side] for y in range(3) for x in range(3)) / 9
-    taper = np.hanning(side).astype(np.float32)
-    magnitude = np.abs(np.fft.fft2((luma - smooth) * taper[:, None] * taper))
+    fine: Float32Array = luma - smooth
+    return fine
+
+
+def residual_spectrum(windows: UInt8Array) -> Float32Array:
+    """Mean over windows [n, s, s, 3] of the log magnitude of each residual, [s, s], frequency 0 in the middle.
+
+    A Hann window keeps the edges from drawing a cross.
+    """
+    taper = np.hanning(windows.shape[1]).astype(np.float32)
+    magnitude = np.abs(np.fft.fft2(residuals(windows) * taper[:, None] * taper))
     spectrum = np.log(magnitude + _FLOOR).mean(axis=0)
     return np.fft.fftshift(spectrum).astype(np.float32)
 
