@@ -94,7 +94,8 @@ def _labelled(part: str, count: int) -> Labelled:
     embeddings = np.zeros((len(names), EMBEDDING_DIM), np.float32)
     embeddings[:, :3] = np.array([TINTS[name] for name in names]) / 255 + rng.normal(0, 0.02, (len(names), 3))
     return Labelled(
-        embeddings=embeddings,
+        traces=embeddings,
+        embedding=EMBEDDING_DIM,
         log10_lr=np.array([-1.0 if name == "photograph" else 1.0 for name in names]),
         names=tuple(names),
         ids=tuple(ids),

@@ -57,7 +57,7 @@ class Asked:
     groups: NDArray[np.str_]
 
     def fingerprints(self, gallery: Gallery) -> Floats:
-        return gallery.space.project(self.seen.embeddings)
+        return gallery.fingerprints_of(self.seen.traces)
 
 
 def main() -> None:
@@ -246,7 +246,7 @@ def few_shot(
             order = rng.permutation(np.flatnonzero(asked.names == name))
             chosen = order[:count]
             hashes = [asked.seen.hashes[at] for at in chosen]
-            own = own.enrolled(name, asked.seen.embeddings[chosen], hashes, hashes)
+            own = own.enrolled(name, asked.seen.traces[chosen], hashes, hashes)
             rest[order[count:]] = True
         _, chances = chances_of(asked.fingerprints(own)[rest], asked.seen.log10_lr[rest], own)
         guessed = np.array(own.generators)[chances[:, :-2].argmax(axis=1)]

@@ -16,7 +16,7 @@ from ganfingerprint.config import WindowConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.engines import Engine, load_engine
 from ganfingerprint.errors import DetectorError, ImageTooSmallError, InputError, UsageError
-from ganfingerprint.types import Answer, Failure, Image, Outputs, Prediction, Windows
+from ganfingerprint.types import Answer, Failure, Float32Array, Image, Outputs, Prediction, Windows
 from ganfingerprint.windows import cut_windows, pool
 
 SMALLEST_SIDE = 48  # pixels; of less, mirrored many times to fill a window, the score says nothing
@@ -161,7 +161,7 @@ class Detector:
         predictions, first = [], 0
         for picture in pictures:
             part = slice(first, first + len(picture.windows.pixels))
-            own = Outputs(logits=outputs.logits[part], embeddings=outputs.embeddings[part])
+            own = outputs.part(part)
             predictions.append(self._verdict(picture, own, picture.seconds + seconds * len(own.logits)))
             first = part.stop
         return predictions
@@ -182,7 +182,14 @@ class Detector:
             verdict=self.calibration.verdict(score),
             boxes=picture.windows.boxes,
             window_prob_fake=self.calibration.prob_fake(scores),
-            embedding=outputs.embeddings.mean(axis=0, dtype=np.float64).astype(np.float32),
+            embedding=_middle(outputs.embeddings),
+            summary=None if outputs.summaries is None else _middle(outputs.summaries),
             detector_id=self.detector_id,
             latency_ms=1000.0 * seconds,
         )
+
+
+def _middle(of_windows: Float32Array) -> Float32Array:
+    """The mean [d] over windows [n, d]."""
+    middle: Float32Array = of_windows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return middle

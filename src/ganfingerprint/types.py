@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
+Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
 Float32Array = NDArray[np.float32]
@@ -105,6 +106,12 @@ class Outputs:
 
     logits: Float32Array  # [n]
     embeddings: Float32Array  # [n, 512]
+    summaries: Float32Array | None = None  # [n, k] the backbone's own of each window; None where it has none
+
+    def part(self, windows: slice) -> Outputs:
+        """Those of some of the windows."""
+        summaries = None if self.summaries is None else self.summaries[windows]
+        return Outputs(logits=self.logits[windows], embeddings=self.embeddings[windows], summaries=summaries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,7 @@ class Prediction:
     boxes: Int32Array = field(repr=False)  # [n, 4] the windows that were judged
     window_prob_fake: Float64Array = field(repr=False)  # [n] the same calibration applied to each window alone
     embedding: Float32Array = field(repr=False)  # [512] mean over windows
+    summary: Float32Array | None = field(default=None, repr=False)  # [k] the backbone's own, mean over windows
     detector_id: str
     latency_ms: float
 

@@ -29,7 +29,7 @@ def test_it_holds_no_picture() -> None:
     gallery = read_gallery(shipped_detector() / FILE_NAME)
     assert PHOTOGRAPH not in gallery.names
     assert all("/" not in name for name in gallery.ids)
-    assert gallery.fingerprints.shape == (len(gallery.names), 20)
+    assert gallery.codes.shape == (len(gallery.names), 256)
 
 
 def test_it_answers_about_samples() -> None:

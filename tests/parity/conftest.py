@@ -1,4 +1,4 @@
-"""Tiny random detectors with a graph for every engine."""
+"""Tiny random detectors with a graph for every engine; the backbone of one has a summary."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ganfingerprint.artifact import Card, Int8Tensor, write_detector
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.config import NetworkConfig, WindowConfig, to_mapping
 from ganfingerprint.export.run import TARGETS, export_detector
+from ganfingerprint.network import vit
 from ganfingerprint.network.fingerprint_net import FingerprintNet, build_network
 
 SIDE = 96
@@ -71,3 +72,38 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for target in TARGETS:
         export_detector(folder, folder, target)
     return folder
+
+
+SUMMARY = 72  # numbers
+
+
+def small_tower(taps: tuple[int, ...]) -> vit.ClipViT:
+    """With weights that let class tokens differ from window to window."""
+    tower = vit.ClipViT(taps, width=SUMMARY // 3, heads=3, depth=4)
+    with torch.no_grad():
+        for part in (tower.patch, *(layer for layer in tower.blocks.modules() if isinstance(layer, torch.nn.Linear))):
+            part.weight.mul_(8)
+    return tower
+
+
+@pytest.fixture(scope="session")
+def of_small_tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a detector of a small CLIP image tower. Only read it, and where `small_towers` are built."""
+    folder = tmp_path_factory.mktemp("tower") / "detector"
+    parts = dict.fromkeys(("fusion", "frequency", "attention", "fingerprint_block"), False)
+    config = NetworkConfig(
+        backbone="clip-vit-b16", pretrained="none", taps=(1, 2, 4), statistics=True, classes=("photographs", "a", "b"),
+        **parts,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vit, "clip_vit_b16", small_tower)
+        write_tiny(folder, config)
+        for target in TARGETS:
+            export_detector(folder, folder, target)
+    return folder
+
+
+@pytest.fixture
+def small_towers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every CLIP image tower is a small one."""
+    monkeypatch.setattr(vit, "clip_vit_b16", small_tower)

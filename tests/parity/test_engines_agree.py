@@ -34,6 +34,7 @@ def test_an_engine_answers_as_torch_does(exported: Path, name: str) -> None:
     found = engine.run(pixels)
     assert engine.name == name
     assert (found.logits.dtype, found.embeddings.dtype) == (np.float32, np.float32)
+    assert found.summaries is expected.summaries is None  # of those that have one see test_summaries.py
     np.testing.assert_allclose(found.logits, expected.logits, atol=TOLERANCE)
     np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=TOLERANCE)
     for i in (0, 36):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,16 @@ class CountingEngine:
     def run(self, windows: UInt8Array) -> Outputs:
         self.calls.append(len(windows))
         return FakeEngine().run(windows)
+
+
+class TellingEngine:
+    """The fake engine, and a summary of two numbers: a window's brightness at its left and at its right edge."""
+
+    name = "telling"
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        edges = windows[:, :, [0, -1]].astype(np.float32).mean(axis=(1, 3))  # [n, 2]
+        return replace(FakeEngine().run(windows), summaries=edges)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +128,23 @@ def test_windows_are_pooled_in_the_sign_of_fake(pooling: str, logit: float) -> N
     assert answer.windows == 2
     assert answer.logit == logit
     assert answer.window_prob_fake == pytest.approx([1 / 1001, 1000 / 1001])
+
+
+def test_a_summary_is_the_mean_over_the_windows_of_a_picture(detector: Detector) -> None:
+    half = np.full((96, 192, 3), 64, np.uint8)  # two windows
+    half[:, 96:] = 192
+    half[:, -1] = 0
+    buffer = io.BytesIO()
+    PilImage.fromarray(half).save(buffer, "PNG")
+    telling = Detector(engine=TellingEngine(), card=card())
+    first, second, third = telling.predict_many([picture(10), buffer.getvalue(), picture(30)], batch_size=8)
+    for answer, expected in ((first, [10, 10]), (second, [128, 32]), (third, [30, 30])):
+        assert isinstance(answer, Prediction)
+        assert answer.summary is not None
+        assert answer.summary.dtype == np.float32
+        assert answer.summary == pytest.approx(expected)
+    assert detector.predict(picture(10)).summary is None
+    assert "summary" not in repr(first)
 
 
 def sources(tmp_path: Path) -> list[Any]:

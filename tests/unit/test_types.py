@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ganfingerprint.types import Failure, Image, ImageFacts, Label, Prediction, Verdict, Windows
+from ganfingerprint.types import Failure, Image, ImageFacts, Label, Outputs, Prediction, Verdict, Windows
 
 FACTS = ImageFacts(size_bytes=10, format="PNG", mode="RGB", width=6, height=4)
 
@@ -93,3 +93,14 @@ def test_values_are_frozen_and_made_by_name(cls: type) -> None:
 def test_a_prediction_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         prediction(1).prob_fake = 0.0  # type: ignore[misc]
+
+
+def test_outputs_of_some_windows_are_their_rows() -> None:
+    rows = np.arange(5, dtype=np.float32)
+    whole = Outputs(logits=rows, embeddings=np.stack([rows, -rows], axis=1), summaries=10 * rows[:, None])
+    part = whole.part(slice(1, 3))
+    assert part.logits.tolist() == [1, 2]
+    assert part.embeddings.tolist() == [[1, -1], [2, -2]]
+    assert part.summaries is not None
+    assert part.summaries.tolist() == [[10], [20]]
+    assert dataclasses.replace(whole, summaries=None).part(slice(1, 3)).summaries is None

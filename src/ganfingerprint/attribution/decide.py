@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ganfingerprint.attribution.basis import traces_of
 from ganfingerprint.attribution.gallery import PHOTOGRAPH, UNKNOWN, Gallery
 from ganfingerprint.attribution.search import nearest
 from ganfingerprint.errors import GalleryError
@@ -35,7 +36,7 @@ def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours
     _check(predictions, gallery)
     if not gallery.generators:
         raise GalleryError("no generator is enrolled in this gallery")
-    fingerprints = gallery.space.project([item.embedding for item in predictions])
+    fingerprints = gallery.fingerprints_of(traces_of(predictions))
     ratios, chances = chances_of(fingerprints, np.array([item.log10_lr for item in predictions]), gallery)
     places, distances = nearest(gallery.fingerprints, fingerprints, neighbours)
     return [
@@ -75,7 +76,7 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
     if {item.sha256 for item in first} & {item.sha256 for item in second}:
         raise GalleryError("the same file is on both sides: compared with itself it says nothing of its generator")
     _check([*first, *second], gallery)
-    sides = [gallery.space.project([item.embedding for item in side]) for side in (first, second)]
+    sides = [gallery.fingerprints_of(traces_of(side)) for side in (first, second)]
     return compared(sides[0], sides[1], gallery)
 
 

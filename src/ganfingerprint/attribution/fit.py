@@ -5,14 +5,15 @@ probability from those that it has not seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganfingerprint.attribution.gallery import FEWEST_ENROLLED, PHOTOGRAPH, Gallery, Photographs
-from ganfingerprint.attribution.space import FingerprintSpace, fit_space
+from ganfingerprint.attribution.basis import Basis, fit_basis
+from ganfingerprint.attribution.gallery import FEWEST_ENROLLED, PHOTOGRAPH, Background, Gallery
+from ganfingerprint.attribution.space import FEWEST, FingerprintSpace, Scatter, scatter_of
 from ganfingerprint.attribution.weighing import Weighing, explanations, fit_weighing
 from ganfingerprint.calibrate import Calibration, fit_calibration
 from ganfingerprint.errors import DataError
@@ -21,15 +22,19 @@ from ganfingerprint.types import Float32Array, Float64Array, Int64Array
 TextArray = NDArray[np.str_]
 REFERENCES = (1, 2, 5, 10)  # pictures on one side of the comparisons that are calibrated
 _ROUNDS, _QUESTIONS = 8, 60  # draws of references of each generator, and pictures that are held against them
-_RIDGE = 0.05  # of the mean variance of photographs, added in every direction
+MOST_ENROLLED = 60  # pictures of a generator; more make its place no surer, and the file larger
+_MOST_PHOTOGRAPHS = 400
+_LATER = 25  # pictures that people are asked to enrol a generator by
 _LN10 = math.log(10.0)
+_Part = tuple[Float64Array, Int64Array, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
     """Pictures whose origin is known, as a detector sees them."""
 
-    embeddings: Float32Array  # [n, e]
+    traces: Float32Array  # [n, t] see `traces_of`
+    embedding: int  # numbers of a trace that are the embedding's, its first
     log10_lr: Float64Array  # [n] the detector's weight of evidence for *fake*
     names: tuple[str, ...]  # [n] the generator, or PHOTOGRAPH
     ids: tuple[str, ...]  # [n] for people
@@ -56,92 +61,169 @@ def fit_gallery(
         learnt: pictures that the network may have been trained on.
         unseen: others of the same generators, and photographs; the same file may come several times, as it was
             delivered in several ways.
-        detector_id: of the detector whose embeddings these are.
+        detector_id: of the detector whose traces these are.
         aside: generators that are enrolled and that the space is not learnt from.
         fewest: pictures of `learnt` that a generator needs to be enrolled.
         origin: what all this is, in words.
-        seed: of the draws of references.
+        seed: of the draws of references, and of which pictures stand for many.
 
     Raises:
         DataError: too few origins or pictures.
     """
-    chosen = [at for at, name in enumerate(learnt.names) if name not in aside]
-    space = fit_space(learnt.embeddings[chosen], [learnt.names[at] for at in chosen])
-    of = np.asarray(unseen.names, dtype=object)
-    counting = ~np.isin(unseen.names, [*aside])
-    space = space.remeasured(unseen.embeddings[counting], list(of[counting]))
-    fingerprints = space.project(unseen.embeddings)
-    if int((of == PHOTOGRAPH).sum()) <= space.size:
-        raise DataError(f"a gallery needs more than {space.size} photographs that the network has not seen")
+    counting = [at for at, name in enumerate(learnt.names) if name not in aside]
+    basis = fit_basis(learnt.traces[counting], learnt.embedding)
+    known = _Known(basis, learnt, unseen, aside)
+    rng = np.random.default_rng(seed)
+    photographs = known.unseen[known.of == PHOTOGRAPH]
+    if len(photographs) <= len(known.origins):
+        raise DataError(f"a gallery needs more than {len(known.origins)} photographs that the network has not seen")
+    background = known.background()
     gallery = Gallery(
         detector_id=detector_id,
-        space=space,
-        photographs=_photographs(fingerprints[of == PHOTOGRAPH]),
+        basis=basis,
+        background=replace(background, spread=known.spread(background)),
+        seen_photographs=basis.rounded(photographs[_some(len(photographs), _MOST_PHOTOGRAPHS, rng)]),
         weighing=Weighing(weights=np.zeros(5)),
         pairs=Calibration.unfitted(),
         origin=origin,
-        fingerprints=np.zeros((0, space.size), np.float32),
+        codes=np.zeros((0, basis.size), np.int8),
         names=(),
         ids=(),
         hashes=(),
     )
-    gallery = _with_all(gallery, learnt, max(fewest, FEWEST_ENROLLED))
-    pairs = _fit_pairs(space, fingerprints, unseen, np.random.default_rng(seed))
-    return replace(gallery, weighing=_fit_weighing(gallery, fingerprints, unseen), pairs=pairs)
+    gallery = _with_all(gallery, learnt, max(fewest, FEWEST_ENROLLED), rng)
+    seen = [name for name in gallery.generators if name in known.origins and (known.of == name).any()]
+    if not seen:
+        raise DataError("no generator that is enrolled has pictures that the network has not seen")
+    spaces = {name: _without(gallery, known, name) for name in seen}
+    pairs = _fit_pairs({name: other.space for name, other in spaces.items()}, known, unseen, rng)
+    return replace(gallery, weighing=_fit_weighing(gallery, spaces, known, learnt, unseen, rng), pairs=pairs)
 
 
-def _photographs(fingerprints: Float64Array) -> Photographs:
-    covariance: Float64Array = np.cov(fingerprints.T)
-    covariance += _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    return Photographs(
-        mean=fingerprints.mean(axis=0), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64)
-    )
+class _Known:
+    """The features of all pictures by origin, and how origins scatter, with and without one of them."""
+
+    def __init__(self, basis: Basis, learnt: Labelled, unseen: Labelled, aside: Collection[str]) -> None:
+        self.unseen, self.of = basis.features(unseen.traces), np.asarray(unseen.names, dtype=object)
+        features, names = basis.features(learnt.traces), np.asarray(learnt.names, dtype=object)
+        self.names = tuple(sorted({*learnt.names} - {PHOTOGRAPH}))
+        parts = {name: features[names == name] for name in sorted({*learnt.names} - {*aside})}
+        self.origins: Mapping[str, Float64Array] = {name: part for name, part in parts.items() if len(part) >= FEWEST}
+        if len(self.origins) <= FEWEST:  # each generator is left out once
+            raise DataError(f"a gallery needs {FEWEST + 1} origins of {FEWEST} pictures each, got {len(self.origins)}")
+        self._scatters = {name: scatter_of(part) for name, part in self.origins.items()}
+        later = {name: self.unseen[self.of == name] for name in self.origins}
+        self._later = {name: scatter_of(part) for name, part in later.items() if len(part) >= FEWEST}
+        if len(self._later) < 2:
+            raise DataError(f"fewer than two origins have {FEWEST} pictures that the network has not seen")
+
+    def background(self, left_out: str = "") -> Background:
+        """Of all origins but one. Pictures that the network learnt from scatter too little: others count as much."""
+        kept = [name for name in self.origins if name != left_out]
+        first = _summed([self._scatters[name] for name in kept])
+        then = _summed([scatter for name, scatter in self._later.items() if name != left_out])
+        return Background(
+            names=tuple(name for name in self.names if name != left_out),
+            middles=np.stack([self.origins[name].mean(axis=0) for name in kept]),
+            counts=np.array([len(self.origins[name]) for name in kept]),
+            scatter=Scatter(covariance=(first.covariance + then.covariance) / 2, pictures=first.pictures),
+            spread=1.0,
+        )
+
+    def spread(self, background: Background) -> float:
+        """The variance of unseen pictures of a generator in the background's space, over all directions."""
+        placed, space = {}, background.space(())
+        for name in sorted({*self._later} - {PHOTOGRAPH}):
+            placed[name] = space.project(self.unseen[self.of == name])
+        return float(np.mean([part.var(axis=0, ddof=1).mean() for part in placed.values()]))
 
 
-def _with_all(gallery: Gallery, learnt: Labelled, fewest: int) -> Gallery:
-    for name in sorted(set(learnt.names) - {PHOTOGRAPH}):
-        at = [i for i, other in enumerate(learnt.names) if other == name]
+def _summed(scatters: Sequence[Scatter]) -> Scatter:
+    total = scatters[0]
+    for scatter in scatters[1:]:
+        total = total + scatter
+    return total
+
+
+def _some(count: int, most: int, rng: np.random.Generator) -> Int64Array:
+    """The places of `most` of `count`, drawn, in their order."""
+    return np.sort(rng.permutation(count)[:most])
+
+
+def _with_all(gallery: Gallery, learnt: Labelled, fewest: int, rng: np.random.Generator) -> Gallery:
+    names = np.asarray(learnt.names, dtype=object)
+    for name in sorted({*learnt.names} - {PHOTOGRAPH}):
+        at = np.flatnonzero(names == name)
         if len({learnt.hashes[i] for i in at}) >= fewest:
-            ids, hashes = [learnt.ids[i] for i in at], [learnt.hashes[i] for i in at]
-            gallery = gallery.enrolled(name, learnt.embeddings[at], ids, hashes)
+            gallery = _with(gallery, learnt, name, at[_some(len(at), MOST_ENROLLED, rng)])
     return gallery
 
 
-def _fit_weighing(gallery: Gallery, fingerprints: Float64Array, unseen: Labelled) -> Weighing:
-    """Photographs count a half; of the rest half is of enrolled generators, half of the same with that one left out."""
-    generators = list(gallery.generators)
-    truth = np.array([generators.index(name) if name in generators else -1 for name in unseen.names])
-    ratios = gallery.space.log_ratios(fingerprints, gallery.places, gallery.counts)
-    photographs = gallery.photographs.log_ratios(fingerprints, gallery.space)
-    numbers = explanations(ratios, photographs, _LN10 * unseen.log10_lr)  # [n, c + 2, 5]
-    is_photograph, known = np.array([name == PHOTOGRAPH for name in unseen.names]), truth >= 0
-    last = np.full(int(is_photograph.sum()), len(generators) + 1)
-    parts: list[tuple[Float64Array, Int64Array, float]] = [
-        (numbers[is_photograph], last, 0.5),
-        (numbers[known], truth[known], 0.25),
-    ]
-    for at in sorted(set(truth[known])):
-        rows = truth == at
-        others = np.delete(numbers[rows], at, axis=1)
-        share = 0.25 * float(rows.sum() / known.sum())
-        parts.append((others, np.full(len(others), len(generators) - 1), share))
+def _with(gallery: Gallery, learnt: Labelled, name: str, at: Int64Array) -> Gallery:
+    return gallery.enrolled(name, learnt.traces[at], [learnt.ids[i] for i in at], [learnt.hashes[i] for i in at])
+
+
+def _without(gallery: Gallery, known: _Known, name: str) -> Gallery:
+    """The gallery had it never met this generator: neither enrolled, nor in the background."""
+    background = replace(known.background(name), spread=gallery.background.spread)
+    return replace(gallery.without(name), background=background)
+
+
+def _fit_weighing(
+    gallery: Gallery,
+    spaces: Mapping[str, Gallery],
+    known: _Known,
+    learnt: Labelled,
+    unseen: Labelled,
+    rng: np.random.Generator,
+) -> Weighing:
+    """Photographs count a half, generators that are not enrolled a quarter; those that are enrolled the rest, half of
+    it as the gallery knows them, half as it would had somebody enrolled them later.
+    """
+    parts = [*_parts(gallery, known, unseen, {PHOTOGRAPH: 0.5})]
+    total = sum(int((known.of == name).sum()) for name in spaces)
+    for name, stranger in spaces.items():
+        share = float((known.of == name).sum() / total)
+        at = np.flatnonzero(np.asarray(learnt.names, dtype=object) == name)
+        later = _with(stranger, learnt, name, at[_some(len(at), _LATER, rng)])
+        parts += _parts(gallery, known, unseen, {name: 0.125 * share})
+        parts += _parts(later, known, unseen, {name: 0.125 * share})
+        parts += _parts(stranger, known, unseen, {name: 0.25 * share})
     return fit_weighing(parts)
 
 
+def _parts(gallery: Gallery, known: _Known, unseen: Labelled, masses: Mapping[str, float]) -> Iterator[_Part]:
+    """The unseen pictures of some origins, as this gallery sees them, and what it should answer."""
+    generators = [*gallery.generators]
+    for name, mass in masses.items():
+        rows = np.flatnonzero(known.of == name)
+        fingerprints = gallery.space.project(known.unseen[rows])
+        ratios = gallery.space.log_ratios(fingerprints, gallery.places, gallery.counts)
+        photographs = gallery.photographs.log_ratios(fingerprints, gallery.space)
+        numbers = explanations(ratios, photographs, _LN10 * unseen.log10_lr[rows])  # [n, c + 2, 5]
+        if name == PHOTOGRAPH:
+            answer = len(generators) + 1
+        else:
+            answer = generators.index(name) if name in generators else len(generators)
+        yield numbers, np.full(len(rows), answer), mass
+
+
 def _fit_pairs(
-    space: FingerprintSpace, fingerprints: Float64Array, unseen: Labelled, rng: np.random.Generator
+    spaces: Mapping[str, FingerprintSpace], known: _Known, unseen: Labelled, rng: np.random.Generator
 ) -> Calibration:
     """Evidence from ratios: pictures held against a few references of their own generator, another one, or a photo.
 
-    References and pictures in question never share a group. The bound counts generators, not pictures: the
-    claim is about generators, and of those only so many have been seen.
+    Each generator is asked about in a space that was made without it: most that people compare are strangers.
+    References and pictures in question never share a group. The bound counts generators, not pictures: the claim is
+    about generators, and of those only so many have been seen.
     """
     names, groups = np.array(unseen.names), np.array(unseen.groups)
     scores: list[Float64Array] = []
     same: list[bool] = []
     counted: list[str] = []
-    for name in sorted(set(unseen.names) - {PHOTOGRAPH}):
+    for name, space in sorted(spaces.items()):
         own = np.flatnonzero(names == name)
+        fingerprints = space.project(known.unseen)
         for count in REFERENCES:
             if len(set(groups[own])) < count + 2:
                 continue

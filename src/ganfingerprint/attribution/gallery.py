@@ -9,13 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ganfingerprint.attribution.space import FingerprintSpace
+from ganfingerprint.attribution.basis import Basis
+from ganfingerprint.attribution.space import FEWEST, FingerprintSpace, Scatter, fit_space, scatter_of
 from ganfingerprint.attribution.weighing import Weighing
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.errors import GalleryError
-from ganfingerprint.types import Float32Array, Float64Array, Int64Array
+from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Int64Array
 
 PHOTOGRAPH, UNKNOWN = "photograph", "unknown generator"  # what an answer may be beside the name of a generator
+_RIDGE = 0.05  # of the mean variance of photographs, added in every direction
+_BLOCK = 2**16  # pictures that are projected at once
+_SHAPING = 2**12  # pictures of a new generator that shape the space; of more, as many at equal steps
 FEWEST_ENROLLED = 3  # pictures; the place of a generator is a mean, and one picture is no mean
 
 
@@ -43,57 +47,139 @@ class Photographs:
         return ratios
 
 
+def photographs_at(fingerprints: Float64Array) -> Photographs:
+    """The place of photographs with these fingerprints [n, d], n > d."""
+    covariance = np.atleast_2d(np.cov(fingerprints.T))
+    covariance = covariance + _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return Photographs(
+        mean=fingerprints.mean(axis=0), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """What is known of generators in general: how those differ that the space was first learnt from."""
+
+    names: tuple[str, ...]  # what was enrolled at that time, and does not change the space again
+    middles: Float64Array  # [c, f] of the features of each origin, photographs among them
+    counts: Int64Array  # [c] pictures behind each
+    scatter: Scatter
+    spread: float  # see `fit_space`
+
+    def __post_init__(self) -> None:
+        f = len(self.scatter.covariance)
+        if self.middles.ndim != 2 or self.middles.shape[1] != f or self.counts.shape != (len(self.middles),):
+            raise ValueError(f"the middles of origins must be [c, {f}], and as many counts")
+        if len(self.middles) < FEWEST or not np.isfinite(self.middles).all() or (self.counts < 1).any():
+            raise ValueError(f"a background needs the finite middles of {FEWEST} origins with pictures")
+        if not 0 < self.spread < float("inf"):
+            raise ValueError("the spread of pictures must be above 0")
+
+    def space(self, strangers: Sequence[Float64Array]) -> FingerprintSpace:
+        """Of these origins and of further generators, by the features [n, f] of each one's pictures, n >= 2."""
+        scatter, middles, counts = self.scatter, [*self.middles], [*self.counts]
+        for features in strangers:
+            scatter = scatter + scatter_of(features)
+            middles.append(features.mean(axis=0))
+            counts.append(len(features))
+        return fit_space(np.stack(middles), counts, scatter, spread=self.spread)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
-    """Fingerprints of pictures whose generators are known, and what makes evidence of the distance to them."""
+    """Pictures whose generators are known, and what makes evidence of how near others lie to them.
 
-    detector_id: str  # of the network that the fingerprints are of; no other's can be compared with them
-    space: FingerprintSpace
-    photographs: Photographs
+    The space is made of what is enrolled: each generator brings the directions that tell it from the others.
+    """
+
+    detector_id: str  # of the network whose traces these are; no other's can be compared with them
+    basis: Basis
+    background: Background
+    seen_photographs: Int8Array = field(repr=False)  # [m, f] codes of photographs that the network has not learnt from
     weighing: Weighing
     pairs: Calibration  # natural log ratio → evidence that two sets of pictures are of one generator
     origin: str = ""  # what the space was learnt from, in words
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # what was measured → value, low, high, n
     profiles: Mapping[str, Float32Array] = field(default_factory=dict, repr=False)  # generator or PHOTOGRAPH → [3, r]:
     # a tenth, a half and nine tenths of its pictures have less detail in a ring of the spectrum, decibels; for the eye
-    fingerprints: Float32Array  # [n, d]
+    codes: Int8Array = field(repr=False)  # [n, f] of each picture, in the basis
     names: tuple[str, ...]  # [n] the generator of each picture
     ids: tuple[str, ...]  # [n] what each is called, for people
     hashes: tuple[str, ...]  # [n] sha256 of each file
     generators: tuple[str, ...] = field(init=False)  # in alphabetical order
+    space: FingerprintSpace = field(init=False)
+    photographs: Photographs = field(init=False)  # in that space
+    fingerprints: Float32Array = field(init=False, repr=False)  # [n, d]
     places: Float64Array = field(init=False, repr=False)  # [c, d] mean fingerprint of each generator
     counts: Int64Array = field(init=False)  # [c] pictures of each generator
-    gallery_id: str = field(init=False)  # 12 hexadecimal digits that change with pictures, space and weighing
+    gallery_id: str = field(init=False)  # 12 hexadecimal digits that change with pictures, background and weighing
 
     def __post_init__(self) -> None:
-        shape = (len(self.names), self.space.size)
-        if self.fingerprints.shape != shape or not len(self.names) == len(self.ids) == len(self.hashes):
-            raise ValueError(f"a gallery of {shape[0]} pictures needs fingerprints {shape} and as many ids and hashes")
-        if self.photographs.mean.shape != (self.space.size,):
-            raise ValueError(f"photographs of {len(self.photographs.mean)} numbers in a space of {self.space.size}")
-        if not np.isfinite(self.fingerprints).all():
-            raise ValueError("fingerprints must be finite numbers")
-        shapes = {profile.shape for profile in self.profiles.values()}
-        if len(shapes) > 1 or not all(len(shape) == 2 and shape[0] == 3 for shape in shapes):
-            raise ValueError(f"profiles must all be [3, r], got {sorted(shapes)}")
+        self._check()
         generators = tuple(sorted(set(self.names)))
         if not all(map(_can_be_called, generators)):
             raise ValueError("a generator has a name that cannot be one")
         of = np.asarray(self.names, dtype=object)
-        parts = [self.fingerprints[of == name] for name in generators]
-        places = [part.mean(axis=0, dtype=np.float64) for part in parts]
-        object.__setattr__(self, "generators", generators)
-        object.__setattr__(self, "places", np.stack(places) if places else np.zeros((0, self.space.size)))
-        object.__setattr__(self, "counts", np.array([len(part) for part in parts], dtype=np.int64))
-        object.__setattr__(self, "gallery_id", self._identity())
+        rows = [np.flatnonzero(of == name) for name in generators]
+        new = [at for name, at in zip(generators, rows, strict=True) if name not in self.background.names]
+        some = [at[:: -(-len(at) // _SHAPING)] for at in new if len(at) >= FEWEST]
+        space = self.background.space([self.basis.opened(self.codes[at]) for at in some])
+        fingerprints = self._projected(space)
+        places = [fingerprints[at].mean(axis=0, dtype=np.float64) for at in rows]
+        photographs = photographs_at(space.project(self.basis.opened(self.seen_photographs)))
+        for name, value in (
+            ("generators", generators),
+            ("space", space),
+            ("photographs", photographs),
+            ("fingerprints", fingerprints),
+            ("places", np.stack(places) if places else np.zeros((0, space.size))),
+            ("counts", np.array([len(at) for at in rows], dtype=np.int64)),
+            ("gallery_id", self._identity()),
+        ):
+            object.__setattr__(self, name, value)
+
+    def _check(self) -> None:
+        shape, f = (len(self.names), self.basis.size), self.basis.size
+        if self.codes.shape != shape or not len(self.names) == len(self.ids) == len(self.hashes):
+            raise ValueError(f"a gallery of {shape[0]} pictures needs codes {shape} and as many ids and hashes")
+        if self.background.middles.shape[1] != f or self.seen_photographs.shape[1:] != (f,):
+            raise ValueError(f"background and photographs of a gallery must be of its {f} features")
+        if len(self.seen_photographs) < 2:
+            raise ValueError("a gallery needs photographs, to know where they lie")
+        if self.codes.dtype != np.int8 or self.seen_photographs.dtype != np.int8:
+            raise ValueError("codes must be of 8 bits")
+        shapes = {profile.shape for profile in self.profiles.values()}
+        if len(shapes) > 1 or not all(len(shape) == 2 and shape[0] == 3 for shape in shapes):
+            raise ValueError(f"profiles must all be [3, r], got {sorted(shapes)}")
+
+    def _projected(self, space: FingerprintSpace) -> Float32Array:
+        """The fingerprints [n, d] of what is enrolled, some at a time: there may be a million."""
+        found = np.zeros((len(self.codes), space.size), np.float32)
+        for at in range(0, len(found), _BLOCK):
+            found[at : at + _BLOCK] = space.project(self.basis.opened(self.codes[at : at + _BLOCK]))
+        return found
+
+    def fingerprints_of(self, traces: ArrayLike) -> Float64Array:
+        """Traces [n, t] of pictures, see `traces_of`, as fingerprints [n, d].
+
+        Raises:
+            GalleryError: the traces are of another length.
+        """
+        return self.space.project(self.basis.features(traces))
 
     def _identity(self) -> str:
         found = hashlib.sha256(repr((self.detector_id, self.names, self.hashes)).encode("utf-8", "surrogateescape"))
-        space = self.space
-        parts = (space.mean, space.matrix, space.within, space.between, self.photographs.mean, self.weighing.weights)
-        for part in (*parts, self.photographs.precision, self.fingerprints):
+        basis, background = self.basis, self.background
+        parts = (
+            basis.mean, basis.scale, basis.steps, basis.grain, background.middles, background.scatter.covariance,
+            self.weighing.weights,
+        )  # fmt: skip
+        for part in parts:
             found.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
-        found.update(repr((round(space.radius, 6), self.pairs)).encode())
+        for whole in (basis.axes, self.seen_photographs, self.codes):
+            found.update(np.ascontiguousarray(whole).tobytes())
+        numbers = (background.names, [*map(int, background.counts)], float(background.scatter.pictures))
+        found.update(repr((basis.embedding, *numbers, round(background.spread, 6), self.pairs)).encode())
         return found.hexdigest()[:12]
 
     def require(self, detector_id: str) -> None:
@@ -108,23 +194,23 @@ class Gallery:
                 "detectors cannot be compared; `ganfingerprint gallery fit` makes a gallery for a detector"
             )
 
-    def enrolled(self, name: str, embeddings: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:
+    def enrolled(self, name: str, traces: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:
         """The gallery with further pictures of a generator, new or known; a file that it has already counts once.
 
         Args:
             name: the generator.
-            embeddings: of the pictures, [n, e].
+            traces: of the pictures, [n, t]; see `traces_of`.
             ids: what each is called, for people.
             hashes: sha256 of each file.
 
         Raises:
             GalleryError: the name cannot be one, too few pictures, or a file that is enrolled for another generator.
         """
-        embeddings = np.asarray(embeddings)
+        traces = np.asarray(traces)
         if not _can_be_called(name):
             raise GalleryError(f"a generator cannot be called {name!r}")
-        if not len(embeddings) == len(ids) == len(hashes):
-            raise ValueError(f"{len(embeddings)} embeddings cannot have {len(ids)} ids and {len(hashes)} hashes")
+        if not len(traces) == len(ids) == len(hashes):
+            raise ValueError(f"{len(traces)} traces cannot have {len(ids)} ids and {len(hashes)} hashes")
         known = dict(zip(self.hashes, self.names, strict=True))
         other = sorted({known[digest] for digest in hashes if known.get(digest, name) != name})
         if other:
@@ -137,11 +223,11 @@ class Gallery:
             )
         if not fresh:
             return self
-        added = self.space.project(embeddings[fresh]).astype(np.float32)
+        added = self.basis.codes(traces[fresh])
         return replace(
             self,
             figures={},  # they were measured on another gallery
-            fingerprints=np.concatenate([self.fingerprints, added]),
+            codes=np.concatenate([self.codes, added]),
             names=(*self.names, *[name] * len(fresh)),
             ids=(*self.ids, *(ids[at] for at in fresh)),
             hashes=(*self.hashes, *(hashes[at] for at in fresh)),
@@ -160,7 +246,7 @@ class Gallery:
             self,
             figures={},  # they were measured on another gallery
             profiles={other: profile for other, profile in self.profiles.items() if other != name},
-            fingerprints=self.fingerprints[kept],
+            codes=self.codes[kept],
             names=tuple(self.names[at] for at in kept),
             ids=tuple(self.ids[at] for at in kept),
             hashes=tuple(self.hashes[at] for at in kept),

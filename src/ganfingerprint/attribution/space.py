@@ -1,18 +1,18 @@
 """The space in which fingerprints of one generator lie close together, and how close speaks for one generator.
 
-Embeddings of a network are turned and scaled so that pictures of one generator scatter alike in every direction, and
-those directions are kept in which generators differ most (linear discriminant analysis). There, what is known of
-generators is a model of two scatters (Ioffe 2006, "Probabilistic linear discriminant analysis"): a generator has a
-place, drawn around the middle with the variances `between`; its pictures lie around that place with the variances
-`within`. It answers the forensic question as a likelihood ratio, for any number of reference pictures, and for
-generators that nobody trained on.
+Features of pictures are turned and scaled so that pictures of one origin scatter alike in every direction, and those
+directions are kept in which origins differ (linear discriminant analysis). There, what is known of generators is a
+model of two scatters (Ioffe 2006, "Probabilistic linear discriminant analysis"): a generator has a place, drawn around
+the middle with the variances `between`; its pictures lie around that place with the variances `within`. It answers the
+forensic question as a likelihood ratio, for any number of reference pictures, and for generators that nobody trained
+on. A space takes milliseconds to make, so that every generator that is enrolled brings the directions that tell it
+from the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,27 +21,51 @@ from ganfingerprint.errors import DataError
 from ganfingerprint.types import Float64Array
 
 FEWEST = 3  # origins, and pictures of each, that a space can be learnt from
-SIZE = 20  # numbers of a fingerprint; of 12, 16, 20 and 23 the best on validation
-_SHRINKAGE = 0.1  # of the mean variance, added to every direction: where few pictures happen not to scatter
-_MOST = 100  # pictures of one origin that count, so that the largest collection does not decide alone
+SHRINKAGE = 0.1  # of the mean variance, added to every direction: where few pictures happen not to scatter
+MOST = 100  # pictures of one origin that count, so that the largest collection does not decide alone
 _SMALLEST = 1e-2  # variance between generators; below it a direction would say nothing, with great certainty
 _ALIKE = 1e-12  # variance that is no more than rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FingerprintSpace:
-    """A projection of embeddings, and the scatters of fingerprints within and between generators."""
+class Scatter:
+    """How pictures of one origin scatter, whichever it is."""
 
-    mean: Float64Array  # [e] the middle, of square roots of embeddings
-    matrix: Float64Array  # [e, d]
+    covariance: Float64Array  # [f, f] of features around the middle of their origin
+    pictures: float  # how many it stands for
+
+    def __post_init__(self) -> None:
+        square = self.covariance.shape == (len(self.covariance),) * 2
+        if not (square and np.isfinite(self.covariance).all() and 0 <= self.pictures < math.inf):
+            raise ValueError("a scatter must be a square of finite numbers, of 0 or more pictures")
+
+    def __add__(self, other: Scatter) -> Scatter:
+        """That of the pictures of both."""
+        pictures = self.pictures + other.pictures
+        mixed = self.pictures * self.covariance + other.pictures * other.covariance
+        return Scatter(covariance=mixed / max(pictures, 1.0), pictures=pictures)
+
+
+def scatter_of(features: Float64Array) -> Scatter:
+    """Of the pictures [n, f] of one origin, n >= 2; of many they count as `MOST`."""
+    covariance = np.atleast_2d(np.cov(features.T))
+    return Scatter(covariance=np.asarray(covariance, dtype=np.float64), pictures=float(min(len(features), MOST)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FingerprintSpace:
+    """A projection of features, and the scatters of fingerprints within and between generators."""
+
+    mean: Float64Array  # [f] the middle
+    matrix: Float64Array  # [f, d]
     radius: float  # length of every fingerprint
     within: Float64Array  # [d] variances
     between: Float64Array  # [d] variances
 
     def __post_init__(self) -> None:
-        e, d = self.matrix.shape
-        if self.mean.shape != (e,) or self.within.shape != (d,) or self.between.shape != (d,):
-            raise ValueError(f"a space of {e} to {d} numbers cannot have such a mean or variances")
+        f, d = self.matrix.shape
+        if self.mean.shape != (f,) or self.within.shape != (d,) or self.between.shape != (d,):
+            raise ValueError(f"a space of {f} to {d} numbers cannot have such a mean or variances")
         if not (self.radius > 0 and (self.within > 0).all() and (self.between > 0).all()):
             raise ValueError("radius and variances of a space must be above 0")
         parts = (self.mean, self.matrix, self.within, self.between)
@@ -53,28 +77,18 @@ class FingerprintSpace:
         """Numbers of a fingerprint."""
         return int(self.matrix.shape[1])
 
-    def remeasured(self, embeddings: ArrayLike, names: Sequence[str]) -> FingerprintSpace:
-        """The same projection, with the scatters of other pictures [n, e] whose origins are named.
+    def project(self, features: ArrayLike) -> Float64Array:
+        """Features [n, f] of pictures as fingerprints [n, d], all of the length `radius`.
 
-        A network's pictures of training lie closer together than any others: scatters must be those of pictures that
-        it has not seen. Origins of fewer than `FEWEST` pictures say nothing of a scatter and do not count.
-
-        Raises:
-            DataError: fewer than three origins with three pictures, or the pictures of each origin are all alike.
+        Only the direction counts: compression shortens fingerprints more than it turns them.
         """
-        parts = _parts(self.project(embeddings), names)
-        within = _scattering(_pooled([part.var(axis=0, ddof=1) for part in parts], parts))
-        middles = np.stack([part.mean(axis=0) for part in parts])
-        by_chance = within * np.mean([1 / len(part) for part in parts])  # middles of few pictures scatter by themselves
-        between = np.maximum(middles.var(axis=0) - by_chance, _SMALLEST)
-        return replace(self, within=within, between=between)
-
-    def project(self, embeddings: ArrayLike) -> Float64Array:
-        """Embeddings [n, e] of pictures, never negative, as fingerprints [n, d], all of the length `radius`."""
-        values = np.asarray(embeddings, dtype=np.float64)
+        values = np.asarray(features, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != len(self.mean):
-            raise ValueError(f"embeddings must be [n, {len(self.mean)}], got {list(values.shape)}")
-        return _on_sphere((_roots(values) - self.mean) @ self.matrix, self.radius)
+            raise ValueError(f"features must be [n, {len(self.mean)}], got {list(values.shape)}")
+        points = (values - self.mean) @ self.matrix
+        lengths = np.linalg.norm(points, axis=1, keepdims=True)
+        placed: Float64Array = points * (self.radius / np.maximum(lengths, 1e-9))
+        return placed
 
     def log_ratios(
         self, fingerprints: Float64Array, places: Float64Array, counts: ArrayLike, *, each: int = 1
@@ -98,67 +112,37 @@ class FingerprintSpace:
         return ratios
 
 
-def fit_space(embeddings: ArrayLike, names: Sequence[str], *, size: int = SIZE) -> FingerprintSpace:
-    """Learn a space from embeddings [n, e] of pictures whose origins are named (photographs are one more origin).
+def fit_space(middles: Float64Array, counts: ArrayLike, scatter: Scatter, *, spread: float = 1.0) -> FingerprintSpace:
+    """The space of origins (photographs are one of them) whose middles [c, f] are means of `counts` pictures [c].
 
     Args:
-        embeddings: of the network's, as they come.
-        names: the origin of each.
-        size: numbers of a fingerprint; fewer where there are no more directions that tell origins apart.
+        middles: of the features of each origin.
+        counts: pictures behind each middle; the scatter of middles of few is chance in part.
+        scatter: of pictures around the middle of their origin.
+        spread: variance within a generator, in every direction, of pictures that the network has not seen: those of
+            its training lie closer together.
 
     Raises:
-        DataError: fewer than three origins with three pictures, or the pictures of each origin are all alike.
+        DataError: fewer than three origins, or the pictures of each origin are all alike.
     """
-    parts = _parts(_roots(np.asarray(embeddings, dtype=np.float64)), names)
-    middles = np.stack([part.mean(axis=0) for part in parts])  # [c, e]
+    if len(middles) < FEWEST:
+        raise DataError(f"a space needs {FEWEST} origins, got {len(middles)}")
     mean = middles.mean(axis=0)
-    scatter = _pooled([(part - part.mean(axis=0)).T @ (part - part.mean(axis=0)) / len(part) for part in parts], parts)
-    scatter += _SHRINKAGE * _scattering(np.trace(scatter)) / len(scatter) * np.eye(len(scatter))
-    variances, axes = np.linalg.eigh(scatter)
+    variance = float(np.trace(scatter.covariance)) / len(mean)
+    if not variance > _ALIKE:
+        raise DataError("a space cannot be learnt from pictures of one origin that are all alike")
+    variances, axes = np.linalg.eigh(scatter.covariance + SHRINKAGE * variance * np.eye(len(mean)))
+    if not variances[0] > 0:
+        raise DataError("pictures cannot scatter by less than nothing in any direction")
     whiten = axes / np.sqrt(variances)
     apart = (middles - mean) @ whiten
-    strengths, turned = np.linalg.eigh(apart.T @ apart)
-    matrix = whiten @ turned[:, np.argsort(-strengths)[: min(size, len(parts) - 1)]]
-    placed = [(part - mean) @ matrix for part in parts]
-    radius = float(np.sqrt(np.mean([(part**2).sum(axis=1).mean() for part in placed])))
-    placed = [_on_sphere(part, radius) for part in placed]
-    within = _scattering(_pooled([part.var(axis=0) for part in placed], parts))
-    between = np.stack([part.mean(axis=0) for part in placed]).var(axis=0)
+    strengths, turned = np.linalg.eigh(apart.T @ apart / len(middles))
+    first = np.argsort(-strengths)[: min(len(middles) - 1, len(mean))]
+    between = np.maximum(strengths[first] - np.mean(1 / np.asarray(counts, dtype=np.float64)), _SMALLEST)
     return FingerprintSpace(
-        mean=mean, matrix=matrix, radius=radius, within=within, between=np.maximum(between, _SMALLEST)
+        mean=mean,
+        matrix=whiten @ turned[:, first],
+        radius=float(np.sqrt(len(first) + between.sum())),
+        within=np.full(len(first), spread),
+        between=between,
     )
-
-
-def _parts(values: Float64Array, names: Sequence[str]) -> list[Float64Array]:
-    """The rows of each origin that has enough of them."""
-    origins = np.asarray(names)
-    parts = [values[origins == name] for name in sorted(set(names))]
-    parts = [part for part in parts if len(part) >= FEWEST]
-    if len(parts) < FEWEST:
-        raise DataError(f"a space needs {FEWEST} origins with at least {FEWEST} pictures each, got {len(parts)}")
-    return parts
-
-
-def _pooled(scatters: list[Float64Array], parts: list[Float64Array]) -> Float64Array:
-    weights = np.array([min(len(part), _MOST) for part in parts], dtype=np.float64)
-    pooled: Float64Array = np.tensordot(weights / weights.sum(), np.stack(scatters), axes=1)
-    return pooled
-
-
-def _scattering(variances: Float64Array) -> Float64Array:
-    if not (variances > _ALIKE).all():
-        raise DataError("a space cannot be learnt from pictures of one origin that are all alike")
-    return variances
-
-
-def _roots(embeddings: Float64Array) -> Float64Array:
-    """Square roots: a unit that fires ten times as strongly shall not count ten times."""
-    roots: Float64Array = np.sqrt(np.maximum(embeddings, 0))
-    return roots
-
-
-def _on_sphere(points: Float64Array, radius: float) -> Float64Array:
-    """Only the direction counts: compression shortens fingerprints more than it turns them."""
-    lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    placed: Float64Array = points * (radius / np.maximum(lengths, 1e-9))
-    return placed

@@ -17,21 +17,23 @@ from filelock import FileLock
 
 from ganfingerprint.artifact import shipped_detector
 from ganfingerprint.atomic import replacing
-from ganfingerprint.attribution.gallery import Gallery, Photographs
-from ganfingerprint.attribution.space import FingerprintSpace
+from ganfingerprint.attribution.basis import Basis
+from ganfingerprint.attribution.gallery import Background, Gallery
+from ganfingerprint.attribution.space import Scatter
 from ganfingerprint.attribution.weighing import Weighing
 from ganfingerprint.calibrate import Calibration
-from ganfingerprint.errors import DetectorError, GalleryError
+from ganfingerprint.errors import DataError, DetectorError, GalleryError
 from ganfingerprint.types import Float32Array
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 held fingerprints in a space that no enrolment changed
 FILE_NAME = "gallery.safetensors"  # beside the weights of a detector
 _WORDS = "ganfingerprint.gallery"  # the entry of the header
+_CODES = ("basis.axes", "photographs", "codes")  # arrays of 8 bits
 _PROFILES = "profiles"  # an array that need not be there
 _MOST_BYTES = 2**30  # what safetensors lets a header hold, 100 MB, is the words of some 600,000 pictures
 _DAMAGE = (  # what strange content makes of the code that reads it
-    safetensors.SafetensorError, DetectorError, KeyError, ValueError, TypeError, AttributeError, OverflowError,
-    RecursionError,
+    safetensors.SafetensorError, DataError, DetectorError, KeyError, ValueError, TypeError, AttributeError,
+    OverflowError, RecursionError,
 )  # fmt: skip
 
 
@@ -41,30 +43,7 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
     Raises:
         GalleryError: the place cannot be written to, or there are more pictures than one file holds.
     """
-    space = gallery.space
-    tensors = {
-        "mean": space.mean,
-        "matrix": space.matrix,
-        "within": space.within,
-        "between": space.between,
-        "photographs.mean": gallery.photographs.mean,
-        "photographs.precision": gallery.photographs.precision,
-        "weights": gallery.weighing.weights,
-    }
-    arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in tensors.items()}
-    arrays["fingerprints"] = np.ascontiguousarray(gallery.fingerprints, dtype=np.float32)
-    words: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "gallery_id": gallery.gallery_id,
-        "detector_id": gallery.detector_id,
-        "origin": gallery.origin,
-        "figures": {name: dict(figure) for name, figure in gallery.figures.items()},
-        "radius": space.radius,
-        "pairs": gallery.pairs.to_mapping(),
-        "names": gallery.names,
-        "ids": gallery.ids,
-        "hashes": gallery.hashes,
-    }
+    arrays, words = _arrays(gallery), _words(gallery)
     if gallery.profiles:
         arrays[_PROFILES] = np.stack([*gallery.profiles.values()]).astype(np.float32)
         words |= {"profiled": [*gallery.profiles], "profiles_sha256": _sha256(arrays[_PROFILES])}
@@ -80,6 +59,46 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
             beside.write_bytes(content)
     except OSError as problem:
         raise GalleryError(f"{path}: cannot be written ({problem.strerror})") from problem
+
+
+def _arrays(gallery: Gallery) -> dict[str, Any]:
+    basis, background = gallery.basis, gallery.background
+    numbers = {
+        "basis.mean": basis.mean,
+        "basis.scale": basis.scale,
+        "basis.steps": basis.steps,
+        "basis.grain": basis.grain,
+        "background.middles": background.middles,
+        "background.scatter": background.scatter.covariance,
+        "weights": gallery.weighing.weights,
+    }
+    codes = zip(_CODES, (basis.axes, gallery.seen_photographs, gallery.codes), strict=True)
+    return {
+        **{name: np.ascontiguousarray(value, dtype=np.float32) for name, value in numbers.items()},
+        **{name: np.ascontiguousarray(value) for name, value in codes},
+    }
+
+
+def _words(gallery: Gallery) -> dict[str, Any]:
+    background = gallery.background
+    return {
+        "format_version": FORMAT_VERSION,
+        "gallery_id": gallery.gallery_id,
+        "detector_id": gallery.detector_id,
+        "origin": gallery.origin,
+        "figures": {name: dict(figure) for name, figure in gallery.figures.items()},
+        "embedding": gallery.basis.embedding,
+        "background": {
+            "names": background.names,
+            "counts": [int(count) for count in background.counts],
+            "pictures": background.scatter.pictures,
+            "spread": background.spread,
+        },
+        "pairs": gallery.pairs.to_mapping(),
+        "names": gallery.names,
+        "ids": gallery.ids,
+        "hashes": gallery.hashes,
+    }
 
 
 def read_gallery(path: Path) -> Gallery:
@@ -147,8 +166,8 @@ def _content(path: Path) -> bytes:
 def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """The words of the header and the arrays."""
     arrays = safetensors.numpy.load(content)  # first: it refuses headers that are not one, and too large ones
-    if any(value.dtype != np.float32 for value in arrays.values()):
-        raise ValueError("its arrays are not of float32")
+    if any(value.dtype != (np.int8 if name in _CODES else np.float32) for name, value in arrays.items()):
+        raise ValueError("its arrays are not of float32, or codes not of 8 bits")
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length].decode("utf-8"))
     return json.loads(header["__metadata__"][_WORDS]), arrays
@@ -173,17 +192,25 @@ def _profiles(words: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
-    doubles = {name: value.astype(np.float64) for name, value in arrays.items() if name != "fingerprints"}
+    doubles = {name: value.astype(np.float64) for name, value in arrays.items() if value.dtype == np.float32}
+    basis = Basis(
+        embedding=int(words["embedding"]),
+        axes=arrays["basis.axes"],
+        **{name: doubles[f"basis.{name}"] for name in ("mean", "scale", "steps", "grain")},
+    )
+    known = words["background"]
+    background = Background(
+        names=tuple(map(str, known["names"])),
+        middles=doubles["background.middles"],
+        counts=np.array([int(count) for count in known["counts"]], dtype=np.int64),
+        scatter=Scatter(covariance=doubles["background.scatter"], pictures=float(known["pictures"])),
+        spread=float(known["spread"]),
+    )
     return Gallery(
         detector_id=str(words["detector_id"]),
-        space=FingerprintSpace(
-            mean=doubles["mean"],
-            matrix=doubles["matrix"],
-            radius=float(words["radius"]),
-            within=doubles["within"],
-            between=doubles["between"],
-        ),
-        photographs=Photographs(mean=doubles["photographs.mean"], precision=doubles["photographs.precision"]),
+        basis=basis,
+        background=background,
+        seen_photographs=arrays["photographs"],
         weighing=Weighing(weights=doubles["weights"]),
         pairs=Calibration.from_mapping(words["pairs"]),
         origin=str(words["origin"]),
@@ -192,7 +219,7 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
             for name, figure in words["figures"].items()
         },
         profiles=_profiles(words, arrays),
-        fingerprints=arrays["fingerprints"],
+        codes=arrays["codes"],
         names=tuple(map(str, words["names"])),
         ids=tuple(map(str, words["ids"])),
         hashes=tuple(map(str, words["hashes"])),

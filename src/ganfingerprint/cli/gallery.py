@@ -56,7 +56,7 @@ def enroll(
     A gallery that is not there yet begins as a copy of the shipped one. A
     file that is enrolled already counts once.
     """
-    from ganfingerprint.attribution import changing, save_gallery
+    from ganfingerprint.attribution import changing, save_gallery, traces_of
 
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
     target = _target(gallery_file, judge.detector_id)
@@ -67,9 +67,7 @@ def enroll(
     say_failures(answers)
     with changing(target):  # read again: another enrolment may have ended meanwhile
         before = _of_detector(_before(target, judge.folder), judge.detector_id)
-        after = before.enrolled(
-            name, [item.embedding for item in kept], [Path(p.source).name for p in kept], [p.sha256 for p in kept]
-        )
+        after = before.enrolled(name, traces_of(kept), [Path(p.source).name for p in kept], [p.sha256 for p in kept])
         save_gallery(after, target)
     added, count = len(after.names) - len(before.names), after.names.count(name)
     print(f"{printable(name)}: {added} added, {count} in all; {target}")
@@ -122,7 +120,7 @@ def show_info(gallery_file: GalleryFile = None, detector: DetectorFolder = None)
         "of detector": known.detector_id,
         "generators": str(len(known.generators)),
         "pictures": str(len(known.names)),
-        "numbers of a fingerprint": str(known.space.size),
+        "numbers of a fingerprint": f"{known.space.size}, from {known.basis.size} that are kept of each picture",
         "evidence is bounded at": f"{known.pairs.log10_lr_bound:.2f} (log10 of a likelihood ratio)",
         "learnt from": known.origin or "not said",
     }

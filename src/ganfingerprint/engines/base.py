@@ -37,7 +37,8 @@ class Engine(Protocol):
         ...
 
     def run(self, windows: UInt8Array) -> Outputs:
-        """Logits [n] in the network's sign (> 0: photograph) and embeddings [n, d] of windows [n, s, s, 3], n >= 1.
+        """Logits [n] in the network's sign (> 0: photograph) and embeddings [n, d] of windows [n, s, s, 3], n >= 1;
+        where the backbone has one, its summary [n, k] too.
 
         What stands beside a window in the batch changes its logit by 1e-5 at most.
         """
@@ -125,9 +126,9 @@ class GraphEngine:
     """What engines of an exported graph share; each says in `_parts` how its library runs it."""
 
     def run(self, windows: UInt8Array) -> Outputs:
-        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        logits, embeddings, *_ = joined(self._parts(windows))
-        return Outputs(logits=logits, embeddings=embeddings)
+        """Logits [n], embeddings [n, d] and perhaps summaries [n, k], float32, of windows [n, s, s, 3], n >= 1."""
+        logits, embeddings, *others = joined(self._parts(windows))
+        return Outputs(logits=logits, embeddings=embeddings, summaries=others[1] if len(others) > 1 else None)
 
     def heat(self, windows: UInt8Array) -> Float32Array:
         """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""

@@ -29,17 +29,17 @@ _PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat
 class WindowNetwork(Protocol):
     """What the engine needs of a module: `FingerprintNet` has it."""
 
-    def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B] and embeddings [B, d] of uint8 pixels [B, s, s, 3]."""
+    def answers(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Logits [B], embeddings [B, d] and perhaps summaries [B, k] of uint8 pixels [B, s, s, 3]."""
         ...
 
-    def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same and heat [B, h, w]; asked for where there are heat maps to draw."""
+    def explained(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The same with heat [B, h, w] as the third; asked for where there are heat maps to draw."""
         ...
 
 
 class TorchEngine:
-    """Runs a module's `outputs` in evaluation mode.
+    """Runs a module's `answers` in evaluation mode.
 
     fp32 is the default on every device, and full fp32: one picture then has one score, wherever it is judged. To
     that end the first such engine on CUDA turns TF32 off for the whole process; torch has no narrower switch that
@@ -58,9 +58,9 @@ class TorchEngine:
             require_full_precision()
 
     def run(self, windows: UInt8Array) -> Outputs:
-        """Logits [n] and embeddings [n, d], float32, of windows [n, s, s, 3], n >= 1."""
-        logits, embeddings = self._run(cast(WindowNetwork, self.model).outputs, windows)
-        return Outputs(logits=logits, embeddings=embeddings)
+        """Logits [n], embeddings [n, d] and perhaps summaries [n, k], float32, of windows [n, s, s, 3], n >= 1."""
+        logits, embeddings, *summary = self._run(cast(WindowNetwork, self.model).answers, windows)
+        return Outputs(logits=logits, embeddings=embeddings, summaries=summary[0] if summary else None)
 
     def heat(self, windows: UInt8Array) -> Float32Array:
         """Grad-CAM [n, h, w] of windows [n, s, s, 3], n >= 1; see `Engine`."""

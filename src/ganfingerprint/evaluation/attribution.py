@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery
+from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery, traces_of
 from ganfingerprint.catalog import PROXY_FAMILY, Catalog, Sample
 from ganfingerprint.config import WindowConfig
 from ganfingerprint.decode import decode
@@ -136,7 +136,8 @@ def see(
         raise DataError("none of these pictures can be read")
     other = renamed or {}
     return Labelled(
-        embeddings=np.stack([answer.embedding for _, answer in kept]),
+        traces=traces_of([answer for _, answer in kept]),
+        embedding=len(kept[0][1].embedding),
         log10_lr=np.array([answer.log10_lr for _, answer in kept]),
         names=tuple(other.get(s.generator, s.generator) if s.is_fake else PHOTOGRAPH for s, _ in kept),
         ids=tuple(sample.path.name for sample, _ in kept),
@@ -148,7 +149,8 @@ def see(
 def joined(parts: Sequence[Labelled]) -> Labelled:
     """All pictures of all parts."""
     return Labelled(
-        embeddings=np.concatenate([part.embeddings for part in parts]),
+        traces=np.concatenate([part.traces for part in parts]),
+        embedding=parts[0].embedding,
         log10_lr=np.concatenate([part.log10_lr for part in parts]),
         names=tuple(name for part in parts for name in part.names),
         ids=tuple(text for part in parts for text in part.ids),

@@ -1,4 +1,4 @@
-"""The network as an ONNX file: uint8 pixels in; logits, embeddings and heat out, any number of windows."""
+"""The network as an ONNX file: uint8 pixels in; the outputs of `Traced` out, any number of windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ganfingerprint.errors import MissingExtraError
-from ganfingerprint.export.traced import OUTPUTS, Traced
+from ganfingerprint.export.traced import Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
 try:
@@ -26,16 +26,17 @@ OPSET = 18
 
 def onnx_file(model: FingerprintNet, side: int) -> bytes:
     """The file of a network in evaluation mode for windows uint8 [n, side, side, 3], n >= 1."""
+    traced = Traced(model)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            Traced(model),
+            traced,
             (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
             path,
             dynamo=True,
             external_data=False,
             input_names=["pixels"],
-            output_names=list(OUTPUTS),
+            output_names=list(traced.names),
             dynamic_shapes=({0: torch.export.Dim("n", min=1, max=65536)},),
             opset_version=OPSET,
             verbose=False,

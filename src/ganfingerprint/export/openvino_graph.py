@@ -21,7 +21,7 @@ from ganfingerprint.artifact import Card, offsets, read_stored, weight_files
 from ganfingerprint.artifact.graph import ALIGNMENT
 from ganfingerprint.artifact.tensors import INT8, SCALE, ZERO, Array, opened_form
 from ganfingerprint.engines.openvino_engine import openvino  # as it is silent, see there
-from ganfingerprint.export.traced import OUTPUTS, Traced
+from ganfingerprint.export.traced import Traced
 from ganfingerprint.network.fingerprint_net import FingerprintNet
 
 ops = openvino.opset14
@@ -30,16 +30,17 @@ SMALLEST = 64  # bytes; shorter constants are written again, they are no matter
 
 def openvino_graph(model: FingerprintNet, side: int) -> openvino.Model:
     """The graph of a network in evaluation mode for windows uint8 [n, side, side, 3], any n."""
+    traced = Traced(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, of shapes that are fixed here
         # by torch.jit: of the graphs that torch.export makes OpenVINO does not know the FFT
         graph = openvino.convert_model(
-            Traced(model),
+            traced,
             example_input=torch.zeros(2, side, side, 3, dtype=torch.uint8),
             input=[openvino.PartialShape([-1, side, side, 3])],
         )
     graph.inputs[0].get_tensor().set_names({"pixels"})
-    for output, name in zip(graph.outputs, OUTPUTS, strict=True):
+    for output, name in zip(graph.outputs, traced.names, strict=True):
         output.get_tensor().set_names({name})
     _turn_back(graph)
     return graph

@@ -189,11 +189,17 @@ class FingerprintNet(nn.Module):
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, s, s, 3] (see `normalise`) → logits [B] and embeddings [B, embedding_dim]."""
-        x = self.normalise(pixels)
-        return self.head(self.feature_maps(x), x)
+        logits, embeddings, *_ = self.answers(pixels)
+        return logits, embeddings
 
-    def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels [B, s, s, 3] → logits [B], embeddings [B, embedding_dim] and heat [B, h, w]; in evaluation mode.
+    def answers(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Logits [B], embeddings [B, embedding_dim] and, where the backbone has one, its summary [B, k] of pixels."""
+        x = self.normalise(pixels)
+        maps = self.feature_maps(x)
+        return *self.head(maps, x), *_summary(maps)
+
+    def explained(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Logits [B], embeddings [B, embedding_dim], heat [B, h, w] and a summary as of `answers`; in evaluation mode.
 
         Heat is Grad-CAM for the class *fake* at `gradcam_layer`, without its rectifier (for photographs: with its
         sign turned). The head sees the layer's maps by their means and deviations; the gradients through deviations
@@ -213,7 +219,7 @@ class FingerprintNet(nn.Module):
         else:
             weights = gradient[:, : features.shape[1]]
         heat = -(weights[:, :, None, None] * features).sum(dim=1) / (features.shape[2] * features.shape[3])
-        return self.decide(class_logits), embeddings, heat
+        return self.decide(class_logits), embeddings, heat, *_summary(maps)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels [B, s, s, 3] (see `normalise`) → logits [B], above 0 for a photograph.
@@ -262,6 +268,10 @@ def _check_parts(fusion: bool, statistics: bool, of_the_map: tuple[bool, ...]) -
                 "network.frequency, network.attention and network.fingerprint_block false"
             ]
         )
+
+
+def _summary(maps: FeatureMaps) -> tuple[Tensor, ...]:
+    return () if maps.summary is None else (maps.summary,)
 
 
 def _embedding(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -1,4 +1,6 @@
-"""Generators as clusters of embeddings: 40 numbers that are never negative, as a network's after its last ReLU."""
+"""Generators as clusters of traces: 40 numbers that are never negative, as an embedding's after its last ReLU, and 8 of
+a backbone's summary, which may be negative.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from ganfingerprint.attribution import PHOTOGRAPH, Gallery, Labelled, fit_gallery
+from ganfingerprint.attribution import FILE_NAME, PHOTOGRAPH, Gallery, Labelled, fit_gallery, save_gallery
 from ganfingerprint.types import Float32Array, Float64Array, Prediction, Verdict
 
 E = 40  # numbers of an embedding
+K = 8  # numbers of a summary
 TRAITS = 10  # directions in which generators differ, those that are not enrolled too
 KNOWN = tuple(f"generator {number:02}" for number in range(12))
 DETECTOR = "0123456789ab"
@@ -27,11 +30,13 @@ class World:
     known: tuple[str, ...] = KNOWN
     detector_id: str = DETECTOR
 
-    def embeddings(self, name: str, count: int, seed: int = 0) -> Float32Array:
+    def traces(self, name: str, count: int, seed: int = 0) -> Float32Array:
         traits = np.random.default_rng([7, zlib.crc32(name.encode())]).normal(size=TRAITS)
-        middle = 1.0 + traits @ np.random.default_rng(7).normal(0, TRAITS**-0.5, (TRAITS, E))
+        mixed = traits @ np.random.default_rng(7).normal(0, TRAITS**-0.5, (TRAITS, E + K))
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        return np.maximum(middle + SCATTER * rng.normal(size=(count, E)), 0).astype(np.float32) ** 2
+        scattered = mixed + SCATTER * rng.normal(size=(count, E + K))
+        embeddings, summaries = np.maximum(1.0 + scattered[:, :E], 0) ** 2, scattered[:, E:] * np.geomspace(0.1, 10, K)
+        return np.concatenate([embeddings, summaries], axis=1).astype(np.float32)
 
     def evidence(self, name: str, count: int, seed: int = 0) -> Float64Array:
         """What the detector says, in bans; it errs at times."""
@@ -43,7 +48,8 @@ class World:
 
     def labelled(self, counts: dict[str, int], seed: int = 0) -> Labelled:
         return Labelled(
-            embeddings=np.concatenate([self.embeddings(name, count, seed) for name, count in counts.items()]),
+            traces=np.concatenate([self.traces(name, count, seed) for name, count in counts.items()]),
+            embedding=E,
             log10_lr=np.concatenate([self.evidence(name, count, seed) for name, count in counts.items()]),
             names=tuple(name for name, count in counts.items() for _ in range(count)),
             ids=tuple(f"{name} {at}.png" for name, count in counts.items() for at in range(count)),
@@ -61,16 +67,17 @@ class World:
                 source=f"{name} {at}.png", sha256=digest, format="PNG", size_bytes=1, width=96, height=96,
                 logit=float(bans), prob_fake=float(10**bans / (1 + 10**bans)), log10_lr=float(bans),
                 verdict=Verdict.FAKE if bans > 0 else Verdict.REAL, boxes=np.zeros((1, 4), np.int32),
-                window_prob_fake=np.array([0.5]), embedding=embedding, detector_id=detector_id, latency_ms=1.0,
+                window_prob_fake=np.array([0.5]), embedding=trace[:E], summary=trace[E:], detector_id=detector_id,
+                latency_ms=1.0,
             )
-            for at, (bans, embedding, digest) in enumerate(
-                zip(evidence, self.embeddings(name, count, seed), self.hashes(name, count, seed), strict=True)
+            for at, (bans, trace, digest) in enumerate(
+                zip(evidence, self.traces(name, count, seed), self.hashes(name, count, seed), strict=True)
             )
         ]  # fmt: skip
 
     def enrol(self, gallery: Gallery, name: str, count: int, seed: int = 0) -> Gallery:
         ids = [f"{name} {at}.png" for at in range(count)]
-        return gallery.enrolled(name, self.embeddings(name, count, seed), ids, self.hashes(name, count, seed))
+        return gallery.enrolled(name, self.traces(name, count, seed), ids, self.hashes(name, count, seed))
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +101,14 @@ def fit(world: World) -> Callable[..., Gallery]:
 @pytest.fixture(scope="session")
 def gallery(fit: Callable[..., Gallery]) -> Gallery:
     return fit()
+
+
+@pytest.fixture(scope="session")
+def saved(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of that gallery."""
+    path = tmp_path_factory.mktemp("saved") / FILE_NAME
+    save_gallery(gallery, path)
+    return path.read_bytes()
 
 
 @pytest.fixture

@@ -23,21 +23,26 @@ torch_engine = pytest.importorskip("ganfingerprint.engines.torch_engine")
 
 
 class SmallNet(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """A convolution, a batch norm, dropout, and two heads: enough to see the mode and the batch."""
+    """A convolution, a batch norm, dropout, and two heads: enough to see the mode and the batch.
 
-    def __init__(self) -> None:
+    With a summary of three numbers, or none.
+    """
+
+    def __init__(self, *, summary: bool = False) -> None:
         super().__init__()
         self.body = torch.nn.Sequential(
             torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Dropout(0.5)
         )
         self.head = torch.nn.Linear(8, 1)
         self.seen: list[int] = []
+        self.summary = summary
 
-    def outputs(self, pixels: Any) -> tuple[Any, Any]:
+    def answers(self, pixels: Any) -> tuple[Any, ...]:
         self.seen.append(len(pixels))
         assert pixels.dtype == torch.uint8
         features = self.body(pixels.permute(0, 3, 1, 2).float() / 255).mean(dim=(2, 3))
-        return self.head(features).squeeze(1), features
+        summary = (pixels.float().mean(dim=(1, 2)) - 128,) if self.summary else ()
+        return self.head(features).squeeze(1), features, *summary
 
 
 @pytest.fixture
@@ -56,6 +61,15 @@ def test_windows_go_through_in_sub_batches_of_at_most_32(net: SmallNet, n: int, 
     assert net.seen == calls
     assert (outputs.logits.shape, outputs.embeddings.shape) == ((n,), (n, 8))
     assert (outputs.logits.dtype, outputs.embeddings.dtype) == (np.float32, np.float32)
+
+
+def test_a_summary_is_passed_on_where_there_is_one(net: SmallNet) -> None:
+    windows = noise(70)
+    assert torch_engine.TorchEngine(net).run(windows).summaries is None
+    for precision, near in (("fp32", 1e-3), ("bf16", 1.0)):
+        summaries = torch_engine.TorchEngine(SmallNet(summary=True), precision=precision).run(windows).summaries
+        assert summaries.dtype == np.float32
+        assert summaries == pytest.approx(windows.mean(axis=(1, 2)) - 128, abs=near)
 
 
 def test_published_error_02_a_batch_of_one_is_like_any_other(net: SmallNet) -> None:

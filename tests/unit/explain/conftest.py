@@ -38,9 +38,9 @@ class ColourNet(nn.Module):
         return logits if label is Label.REAL else -logits
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.outputs(pixels)[0]
+        return self.answers(pixels)[0]
 
-    def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def answers(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         x = functional.avg_pool2d(pixels.permute(0, 3, 1, 2).float() / 255, self.cell)
         x = self.conv(x)
         self.before()
@@ -50,7 +50,7 @@ class ColourNet(nn.Module):
     def explained(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with GradCAM(self) as gradcam:
             heat = gradcam(pixels, Label.FAKE, rectify=False)
-        return *self.outputs(pixels), heat
+        return *self.answers(pixels), heat
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def test_heat_is_the_grad_cam_of_the_network(name: str) -> None:
     assert isinstance(network, FingerprintNet)
     pixels = torch.randint(0, 256, (3, 96, 96, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        logits, embeddings, heat = network.explained(pixels)
-        expected_logits, expected_embeddings = network.outputs(pixels)
+        logits, embeddings, heat, *summary = network.explained(pixels)
+        expected_logits, expected_embeddings, *expected_summary = network.answers(pixels)
     for label, sign in ((Label.FAKE, 1), (Label.REAL, -1)):
         with GradCAM(network) as gradcam:
             expected = gradcam(pixels, label, rectify=False)
@@ -81,3 +81,5 @@ def test_heat_is_the_grad_cam_of_the_network(name: str) -> None:
         torch.testing.assert_close(sign * heat, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
     torch.testing.assert_close(logits, expected_logits)
     torch.testing.assert_close(embeddings, expected_embeddings)
+    assert len(summary) == (network.backbone.summary > 0)
+    torch.testing.assert_close(summary, expected_summary)
