@@ -125,10 +125,12 @@ def measured(gallery: Gallery, asked: dict[tuple[str, str], Asked], large: Seque
         yield from refused(gallery, test, external, seed)
         yield from strangers(gallery, external, seed)
         yield left_out(gallery, test, seed)
+        yield claims(gallery, test, external, seed)
         for count, need in FEW.items():
             yield few_shot(gallery, external, count, need, seed)
         yield few_shot(gallery, external, 25, 40, seed, beside_known=True)
         yield few_shot(gallery, external, 25, 40, seed, beside_known=True, full=True)
+        yield from price(gallery, test, external, seed)
         for split in (test, external):
             for sides in ((1, 1), (5, 1), (5, 5)):
                 yield from comparisons(gallery, split, *sides, seed)
@@ -212,19 +214,70 @@ def refused(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Iterat
 
 
 def left_out(gallery: Gallery, asked: Asked, seed: int) -> Row:
-    """Each known generator against itself when it is not enrolled (the network has learnt from it all the same)."""
+    """Each known generator against itself when it is not enrolled and the space was made without it; the network has
+    learnt from it all the same, and the scatter of its pictures is in the background.
+    """
     _, best = answered(gallery, asked)
     known = np.isin(asked.names, gallery.generators)
     unknown = np.zeros(len(known))
     for name in set(asked.names[known]):
         rows = asked.names == name
         rest = gallery.without(str(name))
+        rest = replace(rest, background=rest.background.without(str(name)))
         _, chances = chances_of(asked.fingerprints(rest)[rows], asked.seen.log10_lr[rows], rest)
         unknown[rows] = chances[:, :-2].max(axis=1)
     truth = np.repeat([True, False], int(known.sum()))
     scores, groups = np.concatenate([best[known], unknown[known]]), np.tile(asked.groups[known], 2)
     (found,) = bootstrap_intervals(truth, scores, groups, {"auc": auc}, seed=seed).values()
     return "known or not (left out of the gallery)", asked.what, "auroc", found.value, found.low, found.high, len(truth)
+
+
+def claims(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Row:
+    """What the evidence of a candidate is worth: known pictures and their own generator, strangers and any one."""
+    rng, evidence = np.random.default_rng(seed), []
+    for asked, rows in ((test, np.isin(test.names, named(gallery))), (external, external.names != PHOTOGRAPH)):
+        ratios, _ = chances_of(asked.fingerprints(gallery)[rows], asked.seen.log10_lr[rows], gallery)
+        held = [
+            gallery.generators.index(str(name)) if asked is test else rng.integers(len(gallery.generators))
+            for name in asked.names[rows]
+        ]
+        evidence.append(np.array([gallery.claims.log10_lr(ratio[at]) for ratio, at in zip(ratios, held, strict=True)]))
+    truth = np.repeat([True, False], [len(part) for part in evidence])
+    question, what = "evidence for a candidate: its own pictures, strangers", f"{test.what} and external"
+    return question, what, "cllr", cllr(truth, np.concatenate(evidence)), float("nan"), float("nan"), len(truth)
+
+
+def strange(gallery: Gallery, asked: Asked, need: int) -> list[str]:
+    """Generators with as many pictures that are not enrolled."""
+    found = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
+    return sorted(name for name, number in found.items() if number >= need and name not in gallery.generators)
+
+
+def enrolled(
+    gallery: Gallery, asked: Asked, names: Sequence[str], count: int, rng: np.random.Generator
+) -> tuple[Gallery, NDArray[np.bool_]]:
+    """The gallery with these generators enrolled from `count` pictures each, and which are their other pictures."""
+    rest = np.zeros(len(asked.names), bool)
+    for name in names:
+        order = rng.permutation(np.flatnonzero(asked.names == name))
+        hashes = [asked.seen.hashes[at] for at in order[:count]]
+        gallery = gallery.enrolled(name, asked.seen.traces[order[:count]], hashes, hashes)
+        rest[order[count:]] = True
+    return gallery, rest
+
+
+def price(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Iterator[Row]:
+    """What enrolments change for all others: full answers once the new generators are enrolled from 25 pictures."""
+    own, rest = enrolled(gallery, external, strange(gallery, external, 40), 25, np.random.default_rng((seed, 0)))
+    given, _ = answered(own, test)
+    known, photographs = np.isin(test.names, gallery.generators), test.names == PHOTOGRAPH
+    for rows, truth in ((known, "known generators"), (photographs, "photographs")):
+        right = given[rows] == test.names[rows]
+        yield accuracy(f"full answer once 11 are enrolled, {truth}", test.what, right, test.groups[rows], seed)
+    given, _ = answered(own, external)
+    rows = rest & ~np.isin(given, [UNKNOWN, PHOTOGRAPH])
+    right = given[rows] == external.names[rows]
+    yield accuracy("a new generator is named, and it is the one", external.what, right, external.groups[rows], seed)
 
 
 def few_shot(
@@ -234,20 +287,13 @@ def few_shot(
 
     `full` counts "unknown" and "photograph" as the wrong answers that they are.
     """
-    found = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
-    names = sorted(name for name, number in found.items() if number >= need and name not in gallery.generators)
+    names = strange(gallery, asked, need)
     rates, judged = [], 0
     for draw in range(DRAWS):
-        rng = np.random.default_rng((seed, draw))
-        own, rest = gallery, np.zeros(len(asked.names), bool)
+        own = gallery
         for name in gallery.generators if not beside_known else ():
             own = own.without(name)
-        for name in names:
-            order = rng.permutation(np.flatnonzero(asked.names == name))
-            chosen = order[:count]
-            hashes = [asked.seen.hashes[at] for at in chosen]
-            own = own.enrolled(name, asked.seen.traces[chosen], hashes, hashes)
-            rest[order[count:]] = True
+        own, rest = enrolled(own, asked, names, count, np.random.default_rng((seed, draw)))
         _, chances = chances_of(asked.fingerprints(own)[rest], asked.seen.log10_lr[rest], own)
         guessed = np.array(own.generators)[chances[:, :-2].argmax(axis=1)]
         if full:
@@ -264,7 +310,8 @@ def comparisons(gallery: Gallery, asked: Asked, first: int, second: int, seed: i
 
     Resampled by generator: pairs of one share its pictures.
     """
-    fingerprints, rng = asked.fingerprints(gallery), np.random.default_rng((seed, first, second))
+    fingerprints = gallery.common.project(gallery.basis.features(asked.seen.traces))
+    rng = np.random.default_rng((seed, first, second))
     counts = Counter(asked.names[asked.names != PHOTOGRAPH].tolist())
     places = {name: np.flatnonzero(asked.names == name) for name, n in sorted(counts.items()) if n >= first + second}
     names = list(places)

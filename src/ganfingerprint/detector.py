@@ -16,7 +16,7 @@ from ganfingerprint.config import WindowConfig
 from ganfingerprint.decode import decode
 from ganfingerprint.engines import Engine, load_engine
 from ganfingerprint.errors import DetectorError, ImageTooSmallError, InputError, UsageError
-from ganfingerprint.types import Answer, Failure, Float32Array, Image, Outputs, Prediction, Windows
+from ganfingerprint.types import Answer, Failure, Float32Array, Image, ImageFacts, Outputs, Prediction, Windows
 from ganfingerprint.windows import cut_windows, pool
 
 SMALLEST_SIDE = 48  # pixels; of less, mirrored many times to fill a window, the score says nothing
@@ -107,6 +107,13 @@ class Detector:
     def predict_image(self, image: Image) -> Prediction:
         """Judge pixels that are already decoded."""
         return self.predict(image)
+
+    def trial(self) -> Prediction:
+        """The answer for a grey picture: it shows that the engine works, and what it says of pictures."""
+        side = max(self.window.size, SMALLEST_SIDE)
+        pixels = np.full((side, side, 3), 128, np.uint8)
+        facts = ImageFacts(size_bytes=pixels.nbytes, format="", mode="RGB", width=side, height=side)
+        return self.predict(Image(source="a grey picture", pixels=pixels, sha256="", facts=facts))
 
     def predict_many(self, sources: Iterable[Source], *, batch_size: int = 16) -> Iterator[Answer]:
         """Judge many pictures, one answer each in their order; a picture that cannot be read is a `Failure`.

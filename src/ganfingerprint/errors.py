@@ -19,6 +19,7 @@ GanFingerprintError
 │   ├── DetectorFormatError     detector_format   the folder is not a detector, or of a newer version
 │   └── DetectorDamagedError    detector_damaged  the weights do not have the hash in the card
 ├── GalleryError                gallery           a gallery cannot be read, changed or asked
+│   └── SameFileError           same_file         a file stands on both sides of a comparison
 ├── ScanError                   scan              the folder of a scan cannot be written to or gone on with
 ├── ExportError                 export            an exported network does not answer as the original
 └── TrainingError               training          training cannot start, resume or go on
@@ -72,6 +73,12 @@ class GalleryError(GanFingerprintError):
     """A gallery of generators cannot be read, changed or asked."""
 
     code = "gallery"
+
+
+class SameFileError(GalleryError):
+    """A file stands on both sides of a comparison."""
+
+    code = "same_file"
 
 
 class ScanError(GanFingerprintError):

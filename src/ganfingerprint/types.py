@@ -164,7 +164,7 @@ class Candidate:
 
     name: str
     probability: float  # 0..1; with those of the other candidates, unknown and photograph it makes 1
-    log10_lr: float  # > 0 speaks for this generator rather than another one; bounded as in a comparison
+    log10_lr: float  # > 0 speaks for this generator rather than one that is not enrolled; bounded
     references: int  # enrolled pictures behind it
 
 

@@ -151,3 +151,48 @@ def test_a_gallery_of_another_detector_is_refused(world: tuple[Path, Path], caps
         main(["attribute", good, "--gallery", str(root / "gallery.safetensors"), *FAKE]) == 1
     )  # by the shipped detector
     assert "fingerprints of two detectors cannot be compared" in capsys.readouterr().err
+
+
+def test_a_table_for_programs_has_the_likeliest_candidates_whatever_the_answer_is(
+    world: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("reds", "yellows", "photos"):
+        pictures = str(world[0] / "new" / folder)
+        told = {}
+        for layout in ("csv", "json"):
+            capsys.readouterr()
+            assert main(asked(world, "attribute", pictures, "--format", layout)) == 0
+            told[layout] = capsys.readouterr().out
+        rows = csv.DictReader(io.StringIO(told["csv"]))
+        for row, expected in zip(rows, json.loads(told["json"])["pictures"], strict=True):
+            likeliest, second = expected["candidates"][:2]
+            assert (row["candidate"], row["second"]) == (likeliest["name"], second["name"])
+            assert float(row["candidate_probability"]) == pytest.approx(likeliest["probability"])
+
+
+def test_enrolling_tells_what_the_detector_says_of_the_pictures(
+    world: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = world
+    own = root / "photos-too.safetensors"
+    own.write_bytes((root / "gallery.safetensors").read_bytes())
+    assert (
+        main(asked(world, "gallery", "enroll", str(root / "new" / "photos"), "--name", "dark", gallery=own.name)) == 0
+    )
+    said = capsys.readouterr().out
+    assert "dark: 12 added, 12 in all" in said
+    assert "Of these pictures the detector says: 5 uncertain, 7 real. Enrol none that a generator did not make." in said
+
+
+def test_where_nothing_can_be_read_it_is_said_and_no_more(
+    world: tuple[Path, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no")
+    broken, good = str(tmp_path / "broken.png"), str(world[0] / "new" / "reds" / "60.png")
+    for command in (("compare", broken, good), ("gallery", "enroll", broken, "--name", "x")):
+        capsys.readouterr()
+        assert main(asked(world, *command)) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert "broken.png: " in told.err
+        assert "error [gallery]" not in told.err

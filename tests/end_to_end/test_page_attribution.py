@@ -119,7 +119,9 @@ def test_two_pictures_of_the_table_are_compared(visit: Any, file: Any) -> None:
     expect(compare).to_be_disabled()  # three
     page.get_by_role("checkbox", name="Select reds-1.png").uncheck()
     compare.click()
-    expect(page.locator("#pair-reservations p")).to_have_text("Of the second side the detector says: 1 real.")
+    expect(page.locator("#pair-reservations p")).to_have_text(
+        f"Of the second side the detector says: 1 real. {words.NOT_FOR_PHOTOGRAPHS}"
+    )
     page.get_by_role("button", name="Clear the list").click()
     expect(pair).to_be_hidden()
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ganfingerprint.artifact import read_card
 from ganfingerprint.attribution import FILE_NAME, Gallery, save_gallery
 from ganfingerprint.cli.main import main
+from ganfingerprint.engines.fake_engine import FakeEngine
 
 
 @pytest.fixture
@@ -79,6 +82,40 @@ def test_a_gallery_that_was_asked_for_has_to_be_there_and_of_this_detector(
         assert "is not a gallery, or a damaged one" in capsys.readouterr().err
     finally:
         beside.unlink()
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_an_engine_that_the_gallery_does_not_fit_stops_who_asked_for_it_and_nobody_else(
+    tmp_path: Path,
+    detector: Path,
+    tint_gallery: Callable[[str], Gallery],
+    tinted: Callable[..., bytes],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = FakeEngine.run
+    monkeypatch.setattr(
+        FakeEngine, "run", lambda self, windows: replace(run(self, windows), summaries=np.ones((len(windows), 2)))
+    )
+    own = tmp_path / "own" / "ganfingerprint" / f"gallery-{read_card(detector).detector_id}.safetensors"
+    own.parent.mkdir(parents=True)
+    save_gallery(tint_gallery(read_card(detector).detector_id), own)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(tinted("blues"))
+    options = [str(picture), "--detector", str(detector), "--engine", "fake"]
+    said = "takes 512 numbers of a picture, and the engine gave 514"
+    assert main(["report", *options, "--out", str(tmp_path / "case.html")]) == 0
+    assert f"no generators are named: the gallery {said}" in capsys.readouterr().err
+    assert f"--gallery {own}" in json.loads((tmp_path / "case.json").read_text())["command"]
+    (shown,) = json.loads((tmp_path / "case.json").read_text())["pictures"]
+    assert shown["attribution"] is None
+    for command in (["report", *options, "--out", str(tmp_path / "b.html"), "--gallery", str(own)],
+                    ["attribute", *options],
+                    ["gallery", "enroll", *options, "--name", "new"],
+                    ["scan", *options, "--out", str(tmp_path / "scan"), "--workers", "0", "--attribute"]):  # fmt: skip
+        assert main(command) == 1
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "scan").exists()
 
 
 @pytest.mark.usefixtures("nowhere")

@@ -130,6 +130,13 @@ def test_windows_are_pooled_in_the_sign_of_fake(pooling: str, logit: float) -> N
     assert answer.window_prob_fake == pytest.approx([1 / 1001, 1000 / 1001])
 
 
+def test_a_trial_is_the_answer_for_a_grey_picture(detector: Detector) -> None:
+    answer = detector.trial()
+    assert answer.logit == 0.0
+    assert answer.embedding[:3] == pytest.approx(128 / 255)
+    assert answer.detector_id == detector.detector_id
+
+
 def test_a_summary_is_the_mean_over_the_windows_of_a_picture(detector: Detector) -> None:
     half = np.full((96, 192, 3), 64, np.uint8)  # two windows
     half[:, 96:] = 192

@@ -17,10 +17,11 @@ from ganfingerprint.errors import DataError, GalleryError
 from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Prediction
 
 SIZE = 256  # axes; 512 are no better on validation and take twice the room
-_LEARNT = 0.7  # of the embedding's share to the summary's: more is better for the generators of the training, less
+_LEARNT = 0.7  # of the embedding's deviation to the summary's: more is better for the generators of the training, less
 # for others (folds of leave-one-family-out)
 _WIDEST = 127  # the largest 8-bit number
 _DEVIATIONS = 6.0  # of a feature, that 8 bits reach
+_BLOCK = 2**12  # traces that are reduced at once
 _ALIKE = 1e-9  # of the largest variance, and of a deviation; less is no more than rounding
 
 
@@ -57,19 +58,26 @@ class Basis:
         Raises:
             GalleryError: the traces have another length, or numbers that are not finite.
         """
-        values = np.asarray(traces, dtype=np.float64)
+        values = np.asarray(traces)
         if values.ndim != 2 or values.shape[1] != len(self.mean):
+            given = values.shape[-1] if values.ndim else 0
+            remedy = (
+                "an exported graph of an earlier version gives fewer, and `ganfingerprint export` makes a new one"
+                if given < len(self.mean)
+                else "it was fitted with an engine that gives fewer; `ganfingerprint gallery fit` makes a new one"
+            )
             raise GalleryError(
-                f"the gallery takes {len(self.mean)} numbers of a picture, and the engine gave "
-                f"{values.shape[-1] if values.ndim else 0}: an exported graph of an earlier version gives fewer; "
-                "`ganfingerprint export` makes a new one"
+                f"the gallery takes {len(self.mean)} numbers of a picture, and the engine gave {given}: {remedy}"
             )
         if not np.isfinite(values).all():
             raise GalleryError("the engine gave numbers of a picture that are not finite")
-        found = ((_evened(values, self.embedding) - self.mean) * self.scale) @ self.axes * self.steps
+        axes = self.axes * self.steps
+        found = np.zeros((len(values), self.size))
+        for at in range(0, len(values), _BLOCK):
+            part = _evened(np.asarray(values[at : at + _BLOCK], dtype=np.float64), self.embedding)
+            found[at : at + _BLOCK] = ((part - self.mean) * self.scale) @ axes
         reach = _WIDEST * self.grain
-        bounded: Float64Array = np.clip(found, -reach, reach)
-        return bounded
+        return np.clip(found, -reach, reach, out=found)
 
     def codes(self, traces: ArrayLike) -> Int8Array:
         """Traces [n, t] as a gallery keeps them, in 8 bits: [n, f]."""
@@ -122,7 +130,10 @@ def fit_basis(traces: ArrayLike, embedding: int, *, size: int = SIZE) -> Basis:
     steps = np.abs(axes).max(axis=0) / _WIDEST
     grain = np.sqrt(variances[first]) * _DEVIATIONS / _WIDEST
     codes = np.rint(axes / steps).astype(np.int8)
-    return Basis(embedding=embedding, mean=mean, scale=scale, axes=codes, steps=steps, grain=grain)
+    parts = {"mean": mean, "scale": scale, "steps": steps, "grain": grain}
+    # as a file keeps them, so that a gallery answers the same before and after it was saved
+    kept = {name: part.astype(np.float32).astype(np.float64) for name, part in parts.items()}
+    return Basis(embedding=embedding, axes=codes, **kept)
 
 
 def _evened(values: Float64Array, embedding: int) -> Float64Array:

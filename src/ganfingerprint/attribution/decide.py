@@ -14,7 +14,7 @@ import numpy as np
 from ganfingerprint.attribution.basis import traces_of
 from ganfingerprint.attribution.gallery import PHOTOGRAPH, UNKNOWN, Gallery
 from ganfingerprint.attribution.search import nearest
-from ganfingerprint.errors import GalleryError
+from ganfingerprint.errors import GalleryError, SameFileError
 from ganfingerprint.types import Attribution, Candidate, Comparison, Float64Array, Neighbour, Prediction
 
 _LN10 = math.log(10.0)
@@ -66,24 +66,25 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
     Args:
         first: answers of the detector for pictures of one origin, one or more.
         second: for those of the other.
-        gallery: whose space they are compared in.
+        gallery: whose background they are compared by; what else is enrolled changes nothing.
 
     Raises:
-        GalleryError: the gallery is of another detector, a side has no picture, or both have the same file.
+        SameFileError: both sides have the same file.
+        GalleryError: the gallery is of another detector, or a side has no picture.
     """
     if not first or not second:
         raise GalleryError("a comparison needs at least one picture on either side")
     if {item.sha256 for item in first} & {item.sha256 for item in second}:
-        raise GalleryError("the same file is on both sides: compared with itself it says nothing of its generator")
+        raise SameFileError("the same file is on both sides: compared with itself it says nothing of its generator")
     _check([*first, *second], gallery)
-    sides = [gallery.fingerprints_of(traces_of(side)) for side in (first, second)]
+    sides = [gallery.common.project(gallery.basis.features(traces_of(side))) for side in (first, second)]
     return compared(sides[0], sides[1], gallery)
 
 
 def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Comparison:
-    """The same of fingerprints [n, d] and [m, d] in the gallery's space."""
+    """The same of fingerprints [n, d] and [m, d] in the space that no enrolment changes, `gallery.common`."""
     a, b = first.mean(axis=0), second.mean(axis=0)
-    ratio = gallery.space.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
+    ratio = gallery.common.log_ratios(b[None], a[None], [len(first)], each=len(second))[0, 0]
     return Comparison(
         distance=_cosine_distance(a, b),
         log10_lr=float(gallery.pairs.log10_lr(ratio)),
@@ -115,7 +116,7 @@ def _attribution(
         Candidate(
             name=gallery.generators[at],
             probability=float(chances[at]),
-            log10_lr=float(gallery.pairs.log10_lr(ratios[at])),
+            log10_lr=float(gallery.claims.log10_lr(ratios[at])),
             references=int(gallery.counts[at]),
         )
         for at in np.argsort(-chances[:-2], kind="stable")

@@ -17,14 +17,14 @@ from ganfingerprint.attribution.space import FEWEST, FingerprintSpace, Scatter, 
 from ganfingerprint.attribution.weighing import Weighing, explanations, fit_weighing
 from ganfingerprint.calibrate import Calibration, fit_calibration
 from ganfingerprint.errors import DataError
-from ganfingerprint.types import Float32Array, Float64Array, Int64Array
+from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Int64Array
 
 TextArray = NDArray[np.str_]
 REFERENCES = (1, 2, 5, 10)  # pictures on one side of the comparisons that are calibrated
 _ROUNDS, _QUESTIONS = 8, 60  # draws of references of each generator, and pictures that are held against them
 MOST_ENROLLED = 60  # pictures of a generator; more make its place no surer, and the file larger
 _MOST_PHOTOGRAPHS = 400
-_LATER = 25  # pictures that people are asked to enrol a generator by
+_LATER = (10, 25)  # pictures that people enrol a generator by
 _LN10 = math.log(10.0)
 _Part = tuple[Float64Array, Int64Array, float]
 
@@ -72,45 +72,69 @@ def fit_gallery(
     """
     counting = [at for at, name in enumerate(learnt.names) if name not in aside]
     basis = fit_basis(learnt.traces[counting], learnt.embedding)
-    known = _Known(basis, learnt, unseen, aside)
+    enough = _enough(learnt, max(fewest, FEWEST_ENROLLED))
+    known = _Known(basis, learnt, unseen, aside, enough)
     rng = np.random.default_rng(seed)
-    photographs = known.unseen[known.of == PHOTOGRAPH]
-    if len(photographs) <= len(known.origins):
+    files = {unseen.hashes[at] for at in np.flatnonzero(known.of == PHOTOGRAPH)}
+    if len(files) <= len(known.origins):
         raise DataError(f"a gallery needs more than {len(known.origins)} photographs that the network has not seen")
     background = known.background()
-    gallery = Gallery(
+    seen_photographs = basis.rounded(known.unseen[_photographs(unseen, rng)])
+    background = replace(background, spread=known.spread(background))
+    gallery = _empty(detector_id, basis, background, seen_photographs, origin)
+    for name, at in enough.items():
+        gallery = _with(gallery, learnt, name, at[_some(len(at), MOST_ENROLLED, rng)])
+    seen = [name for name in gallery.generators if name in known.origins and (known.of == name).any()]
+    if not seen:
+        raise DataError("no generator that is enrolled has pictures that the network has not seen")
+    met = {name: _met(gallery, known, learnt, name, enough[name], rng) for name in seen}
+    return replace(
+        gallery,
+        weighing=_fit_weighing(gallery, met, known, unseen),
+        pairs=_fit_pairs({name: other.never.space for name, other in met.items()}, known, unseen, rng),
+        claims=_fit_claims(gallery, met, known, unseen, rng),
+    )
+
+
+def _empty(detector_id: str, basis: Basis, background: Background, photographs: Int8Array, origin: str) -> Gallery:
+    """Without generators, and with nothing that says what evidence is worth."""
+    return Gallery(
         detector_id=detector_id,
         basis=basis,
-        background=replace(background, spread=known.spread(background)),
-        seen_photographs=basis.rounded(photographs[_some(len(photographs), _MOST_PHOTOGRAPHS, rng)]),
+        background=background,
+        seen_photographs=photographs,
         weighing=Weighing(weights=np.zeros(5)),
         pairs=Calibration.unfitted(),
+        claims=Calibration.unfitted(),
         origin=origin,
         codes=np.zeros((0, basis.size), np.int8),
         names=(),
         ids=(),
         hashes=(),
     )
-    gallery = _with_all(gallery, learnt, max(fewest, FEWEST_ENROLLED), rng)
-    seen = [name for name in gallery.generators if name in known.origins and (known.of == name).any()]
-    if not seen:
-        raise DataError("no generator that is enrolled has pictures that the network has not seen")
-    spaces = {name: _without(gallery, known, name) for name in seen}
-    pairs = _fit_pairs({name: other.space for name, other in spaces.items()}, known, unseen, rng)
-    return replace(gallery, weighing=_fit_weighing(gallery, spaces, known, learnt, unseen, rng), pairs=pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Met:
+    """The gallery had it never met a generator, and had somebody enrolled that one later, from few and more."""
+
+    never: Gallery
+    later: tuple[Gallery, ...]
 
 
 class _Known:
     """The features of all pictures by origin, and how origins scatter, with and without one of them."""
 
-    def __init__(self, basis: Basis, learnt: Labelled, unseen: Labelled, aside: Collection[str]) -> None:
+    def __init__(
+        self, basis: Basis, learnt: Labelled, unseen: Labelled, aside: Collection[str], enrolled: Collection[str]
+    ) -> None:
         self.unseen, self.of = basis.features(unseen.traces), np.asarray(unseen.names, dtype=object)
         features, names = basis.features(learnt.traces), np.asarray(learnt.names, dtype=object)
-        self.names = tuple(sorted({*learnt.names} - {PHOTOGRAPH}))
         parts = {name: features[names == name] for name in sorted({*learnt.names} - {*aside})}
         self.origins: Mapping[str, Float64Array] = {name: part for name, part in parts.items() if len(part) >= FEWEST}
         if len(self.origins) <= FEWEST:  # each generator is left out once
             raise DataError(f"a gallery needs {FEWEST + 1} origins of {FEWEST} pictures each, got {len(self.origins)}")
+        self.names = tuple(sorted({*self.origins, *enrolled} - {PHOTOGRAPH}))
         self._scatters = {name: scatter_of(part) for name, part in self.origins.items()}
         later = {name: self.unseen[self.of == name] for name in self.origins}
         self._later = {name: scatter_of(part) for name, part in later.items() if len(part) >= FEWEST}
@@ -124,9 +148,10 @@ class _Known:
         then = _summed([scatter for name, scatter in self._later.items() if name != left_out])
         return Background(
             names=tuple(name for name in self.names if name != left_out),
-            middles=np.stack([self.origins[name].mean(axis=0) for name in kept]),
+            origins=tuple(kept),
+            middles=_as_kept(np.stack([self.origins[name].mean(axis=0) for name in kept])),
             counts=np.array([len(self.origins[name]) for name in kept]),
-            scatter=Scatter(covariance=(first.covariance + then.covariance) / 2, pictures=first.pictures),
+            scatter=Scatter(covariance=_as_kept(first.covariance + then.covariance) / 2, pictures=first.pictures),
             spread=1.0,
         )
 
@@ -150,46 +175,52 @@ def _some(count: int, most: int, rng: np.random.Generator) -> Int64Array:
     return np.sort(rng.permutation(count)[:most])
 
 
-def _with_all(gallery: Gallery, learnt: Labelled, fewest: int, rng: np.random.Generator) -> Gallery:
+def _as_kept(numbers: Float64Array) -> Float64Array:
+    """As a file keeps them, so that a gallery answers the same before and after it was saved."""
+    return numbers.astype(np.float32).astype(np.float64)
+
+
+def _photographs(unseen: Labelled, rng: np.random.Generator) -> Int64Array:
+    """The places of photographs, each file once, in one of the ways in which it was delivered."""
+    drawn = rng.permutation(np.flatnonzero(np.asarray(unseen.names, dtype=object) == PHOTOGRAPH))
+    once = {unseen.hashes[at]: int(at) for at in drawn}
+    return np.sort([*once.values()][:_MOST_PHOTOGRAPHS])
+
+
+def _enough(learnt: Labelled, fewest: int) -> dict[str, Int64Array]:
+    """The places of the pictures of each generator that has as many different ones."""
     names = np.asarray(learnt.names, dtype=object)
-    for name in sorted({*learnt.names} - {PHOTOGRAPH}):
-        at = np.flatnonzero(names == name)
-        if len({learnt.hashes[i] for i in at}) >= fewest:
-            gallery = _with(gallery, learnt, name, at[_some(len(at), MOST_ENROLLED, rng)])
-    return gallery
+    places = {name: np.flatnonzero(names == name) for name in sorted({*learnt.names} - {PHOTOGRAPH})}
+    return {name: at for name, at in places.items() if len({learnt.hashes[i] for i in at}) >= fewest}
 
 
 def _with(gallery: Gallery, learnt: Labelled, name: str, at: Int64Array) -> Gallery:
     return gallery.enrolled(name, learnt.traces[at], [learnt.ids[i] for i in at], [learnt.hashes[i] for i in at])
 
 
-def _without(gallery: Gallery, known: _Known, name: str) -> Gallery:
-    """The gallery had it never met this generator: neither enrolled, nor in the background."""
+def _met(
+    gallery: Gallery, known: _Known, learnt: Labelled, name: str, at: Int64Array, rng: np.random.Generator
+) -> _Met:
     background = replace(known.background(name), spread=gallery.background.spread)
-    return replace(gallery.without(name), background=background)
+    never = replace(gallery.without(name), background=background)
+    later = [_with(never, learnt, name, at[_some(len(at), count, rng)]) for count in _LATER]
+    return _Met(never=never, later=tuple(later))
 
 
-def _fit_weighing(
-    gallery: Gallery,
-    spaces: Mapping[str, Gallery],
-    known: _Known,
-    learnt: Labelled,
-    unseen: Labelled,
-    rng: np.random.Generator,
-) -> Weighing:
+def _fit_weighing(gallery: Gallery, met: Mapping[str, _Met], known: _Known, unseen: Labelled) -> Weighing:
     """Photographs count a half, generators that are not enrolled a quarter; those that are enrolled the rest, half of
     it as the gallery knows them, half as it would had somebody enrolled them later.
     """
     parts = [*_parts(gallery, known, unseen, {PHOTOGRAPH: 0.5})]
-    total = sum(int((known.of == name).sum()) for name in spaces)
-    for name, stranger in spaces.items():
+    total = sum(int((known.of == name).sum()) for name in met)
+    for name, other in met.items():
         share = float((known.of == name).sum() / total)
-        at = np.flatnonzero(np.asarray(learnt.names, dtype=object) == name)
-        later = _with(stranger, learnt, name, at[_some(len(at), _LATER, rng)])
         parts += _parts(gallery, known, unseen, {name: 0.125 * share})
-        parts += _parts(later, known, unseen, {name: 0.125 * share})
-        parts += _parts(stranger, known, unseen, {name: 0.25 * share})
-    return fit_weighing(parts)
+        for later in other.later:
+            parts += _parts(later, known, unseen, {name: 0.125 / len(other.later) * share})
+        parts += _parts(other.never, known, unseen, {name: 0.25 * share})
+    fitted = fit_weighing(parts)
+    return Weighing(weights=_as_kept(fitted.weights))
 
 
 def _parts(gallery: Gallery, known: _Known, unseen: Labelled, masses: Mapping[str, float]) -> Iterator[_Part]:
@@ -236,6 +267,36 @@ def _fit_pairs(
                 counted.extend(names[asked])
     if not scores:
         raise DataError("no generator has the three unseen groups of pictures that comparisons are calibrated on")
+    return fit_calibration(np.concatenate(scores), np.array(same), groups=counted)
+
+
+def _fit_claims(
+    gallery: Gallery, met: Mapping[str, _Met], known: _Known, unseen: Labelled, rng: np.random.Generator
+) -> Calibration:
+    """Evidence from ratios of pictures and generators that are enrolled, at first or later: these made the space.
+
+    What a generator is held apart from are pictures of generators that the gallery has never met, held against any
+    one that it has, and photographs.
+    """
+    names = np.array(unseen.names)
+    scores: list[Float64Array] = []
+    same: list[bool] = []
+    counted: list[str] = []
+
+    def ask(seen: Gallery, asked: Int64Array, held: Int64Array, of_it: bool) -> None:
+        ratios = seen.space.log_ratios(seen.space.project(known.unseen[asked]), seen.places, seen.counts)
+        scores.append(ratios[np.arange(len(asked)), held])
+        same.extend([of_it] * len(asked))
+        counted.extend(names[asked])
+
+    for name, other in sorted(met.items()):
+        own = rng.permutation(np.flatnonzero(names == name))[:_QUESTIONS]
+        for seen in (gallery, *other.later):
+            ask(seen, own, np.full(len(own), seen.generators.index(name)), of_it=True)
+        if other.never.generators:  # else photographs alone are not of it
+            ask(other.never, own, rng.integers(len(other.never.generators), size=len(own)), of_it=False)
+        photographs = rng.permutation(np.flatnonzero(names == PHOTOGRAPH))[: _QUESTIONS // 4]
+        ask(gallery, photographs, np.full(len(photographs), gallery.generators.index(name)), of_it=False)
     return fit_calibration(np.concatenate(scores), np.array(same), groups=counted)
 
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ganfingerprint.attribution.basis import Basis
+from ganfingerprint.attribution.basis import Basis, traces_of
 from ganfingerprint.attribution.space import FEWEST, FingerprintSpace, Scatter, fit_space, scatter_of
 from ganfingerprint.attribution.weighing import Weighing
 from ganfingerprint.calibrate import Calibration
 from ganfingerprint.errors import GalleryError
-from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Int64Array
+from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Int64Array, Prediction
 
 PHOTOGRAPH, UNKNOWN = "photograph", "unknown generator"  # what an answer may be beside the name of a generator
-_RIDGE = 0.05  # of the mean variance of photographs, added in every direction
+_RIDGE = 0.05  # of the mean variance of photographs, added in every direction; of few photographs more
 _BLOCK = 2**16  # pictures that are projected at once
-_SHAPING = 2**12  # pictures of a new generator that shape the space; of more, as many at equal steps
+_SHAPING = 500  # pictures of a new generator that shape the space; of more, as many at equal steps
+FEWEST_SHAPING = 10  # of fewer pictures the direction to their middle is noise, and the space is better without it
 FEWEST_ENROLLED = 3  # pictures; the place of a generator is a mean, and one picture is no mean
 
 
@@ -48,9 +49,10 @@ class Photographs:
 
 
 def photographs_at(fingerprints: Float64Array) -> Photographs:
-    """The place of photographs with these fingerprints [n, d], n > d."""
+    """The place of photographs with these fingerprints [n, d]; where n is not far above d, a vague one."""
     covariance = np.atleast_2d(np.cov(fingerprints.T))
-    covariance = covariance + _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    share = max(_RIDGE, len(covariance) / len(fingerprints))  # of few photographs nobody knows how they scatter
+    covariance = covariance + share * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     return Photographs(
         mean=fingerprints.mean(axis=0), precision=np.asarray(np.linalg.inv(covariance), dtype=np.float64)
     )
@@ -60,20 +62,32 @@ def photographs_at(fingerprints: Float64Array) -> Photographs:
 class Background:
     """What is known of generators in general: how those differ that the space was first learnt from."""
 
-    names: tuple[str, ...]  # what was enrolled at that time, and does not change the space again
-    middles: Float64Array  # [c, f] of the features of each origin, photographs among them
+    names: tuple[str, ...]  # generators whose enrolment does not change the space
+    origins: tuple[str, ...]  # [c] generators and photographs that the space is made of
+    middles: Float64Array  # [c, f] of the features of each origin
     counts: Int64Array  # [c] pictures behind each
     scatter: Scatter
     spread: float  # see `fit_space`
 
     def __post_init__(self) -> None:
         f = len(self.scatter.covariance)
-        if self.middles.ndim != 2 or self.middles.shape[1] != f or self.counts.shape != (len(self.middles),):
-            raise ValueError(f"the middles of origins must be [c, {f}], and as many counts")
+        if self.middles.shape != (len(self.origins), f) or self.counts.shape != (len(self.origins),):
+            raise ValueError(f"the middles of {len(self.origins)} origins must be [c, {f}], and as many counts")
         if len(self.middles) < FEWEST or not np.isfinite(self.middles).all() or (self.counts < 1).any():
             raise ValueError(f"a background needs the finite middles of {FEWEST} origins with pictures")
         if not 0 < self.spread < float("inf"):
             raise ValueError("the spread of pictures must be above 0")
+
+    def without(self, name: str) -> Background:
+        """Had the space never been made of this generator; its pictures stay a part of the scatter."""
+        kept = [at for at, other in enumerate(self.origins) if other != name]
+        return replace(
+            self,
+            names=tuple(other for other in self.names if other != name),
+            origins=tuple(self.origins[at] for at in kept),
+            middles=self.middles[kept],
+            counts=self.counts[kept],
+        )
 
     def space(self, strangers: Sequence[Float64Array]) -> FingerprintSpace:
         """Of these origins and of further generators, by the features [n, f] of each one's pictures, n >= 2."""
@@ -98,6 +112,7 @@ class Gallery:
     seen_photographs: Int8Array = field(repr=False)  # [m, f] codes of photographs that the network has not learnt from
     weighing: Weighing
     pairs: Calibration  # natural log ratio → evidence that two sets of pictures are of one generator
+    claims: Calibration  # the same of one picture, and a generator that is enrolled
     origin: str = ""  # what the space was learnt from, in words
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # what was measured → value, low, high, n
     profiles: Mapping[str, Float32Array] = field(default_factory=dict, repr=False)  # generator or PHOTOGRAPH → [3, r]:
@@ -108,11 +123,12 @@ class Gallery:
     hashes: tuple[str, ...]  # [n] sha256 of each file
     generators: tuple[str, ...] = field(init=False)  # in alphabetical order
     space: FingerprintSpace = field(init=False)
+    common: FingerprintSpace = field(init=False)  # of the background alone: comparisons shall not change by enrolments
     photographs: Photographs = field(init=False)  # in that space
     fingerprints: Float32Array = field(init=False, repr=False)  # [n, d]
     places: Float64Array = field(init=False, repr=False)  # [c, d] mean fingerprint of each generator
     counts: Int64Array = field(init=False)  # [c] pictures of each generator
-    gallery_id: str = field(init=False)  # 12 hexadecimal digits that change with pictures, background and weighing
+    gallery_id: str = field(init=False)  # 12 hexadecimal digits that change with all that answers depend on
 
     def __post_init__(self) -> None:
         self._check()
@@ -122,7 +138,7 @@ class Gallery:
         of = np.asarray(self.names, dtype=object)
         rows = [np.flatnonzero(of == name) for name in generators]
         new = [at for name, at in zip(generators, rows, strict=True) if name not in self.background.names]
-        some = [at[:: -(-len(at) // _SHAPING)] for at in new if len(at) >= FEWEST]
+        some = [at[:: -(-len(at) // _SHAPING)] for at in new if len(at) >= FEWEST_SHAPING]
         space = self.background.space([self.basis.opened(self.codes[at]) for at in some])
         fingerprints = self._projected(space)
         places = [fingerprints[at].mean(axis=0, dtype=np.float64) for at in rows]
@@ -130,6 +146,7 @@ class Gallery:
         for name, value in (
             ("generators", generators),
             ("space", space),
+            ("common", self.background.space(())),
             ("photographs", photographs),
             ("fingerprints", fingerprints),
             ("places", np.stack(places) if places else np.zeros((0, space.size))),
@@ -178,8 +195,9 @@ class Gallery:
             found.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
         for whole in (basis.axes, self.seen_photographs, self.codes):
             found.update(np.ascontiguousarray(whole).tobytes())
-        numbers = (background.names, [*map(int, background.counts)], float(background.scatter.pictures))
-        found.update(repr((basis.embedding, *numbers, round(background.spread, 6), self.pairs)).encode())
+        numbers = ([*map(int, background.counts)], float(background.scatter.pictures), float(background.spread))
+        words = (basis.embedding, background.names, background.origins, *numbers, self.pairs, self.claims)
+        found.update(repr(words).encode("utf-8", "surrogateescape"))
         return found.hexdigest()[:12]
 
     def require(self, detector_id: str) -> None:
@@ -193,6 +211,16 @@ class Gallery:
                 f"the gallery is of detector {self.detector_id}, and this is {detector_id}: fingerprints of two "
                 "detectors cannot be compared; `ganfingerprint gallery fit` makes a gallery for a detector"
             )
+
+    def require_as_seen_by(self, predictions: Sequence[Prediction]) -> None:
+        """Refuse what these come from: another detector, or an engine that says more or less of a picture.
+
+        Raises:
+            GalleryError: as said.
+        """
+        for detector_id in sorted({item.detector_id for item in predictions}):
+            self.require(detector_id)
+        self.basis.features(traces_of(predictions))
 
     def enrolled(self, name: str, traces: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:
         """The gallery with further pictures of a generator, new or known; a file that it has already counts once.
@@ -214,7 +242,14 @@ class Gallery:
         known = dict(zip(self.hashes, self.names, strict=True))
         other = sorted({known[digest] for digest in hashes if known.get(digest, name) != name})
         if other:
-            raise GalleryError(f"some of these files are enrolled for {', '.join(other)} already; remove that first")
+            taken = [text for text, digest in zip(ids, hashes, strict=True) if known.get(digest, name) != name]
+            raise GalleryError(
+                f"{len(taken)} of these files are enrolled for {', '.join(other)} already ({', '.join(taken[:3])}"
+                f"{', ...' if len(taken) > 3 else ''}); leave them out, or remove that first"
+            )
+        alike = next((known for known in self.generators if known != name and known.casefold() == name.casefold()), "")
+        if alike:
+            raise GalleryError(f"a generator is enrolled as '{alike}'; two names that differ in case alone mislead")
         fresh = list({digest: at for at, digest in enumerate(hashes) if digest not in known}.values())
         if len(fresh) + self.names.count(name) < FEWEST_ENROLLED:
             raise GalleryError(
@@ -242,8 +277,10 @@ class Gallery:
         if name not in self.generators:
             raise GalleryError(f"'{name}' is not enrolled (there are: {', '.join(self.generators) or 'none'})")
         kept = [at for at, other in enumerate(self.names) if other != name]
+        stays = name in self.background.origins  # else nothing stands for it, and it is a stranger from now on
         return replace(
             self,
+            background=self.background if stays else self.background.without(name),
             figures={},  # they were measured on another gallery
             profiles={other: profile for other, profile in self.profiles.items() if other != name},
             codes=self.codes[kept],

@@ -10,7 +10,7 @@ import numpy as np
 from ganfingerprint.errors import MissingExtraError
 from ganfingerprint.types import Float32Array, Float64Array, Int64Array
 
-EXACT_UP_TO = 200_000  # fingerprints of 20 numbers: some milliseconds a question
+EXACT_UP_TO = 200_000  # fingerprints of some 20 numbers: some milliseconds a question
 _LISTS, _PROBES = 1024, 64
 _SAMPLE = 64  # of a list, that its middle is learnt from
 _BLOCK = 2**24  # similarities that are held at once

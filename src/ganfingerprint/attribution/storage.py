@@ -37,13 +37,13 @@ _DAMAGE = (  # what strange content makes of the code that reads it
 )  # fmt: skip
 
 
-def save_gallery(gallery: Gallery, path: Path) -> None:
+def save_gallery(gallery: Gallery, path: str | Path) -> None:
     """Write the gallery, whole or not at all.
 
     Raises:
         GalleryError: the place cannot be written to, or there are more pictures than one file holds.
     """
-    arrays, words = _arrays(gallery), _words(gallery)
+    path, arrays, words = Path(path), _arrays(gallery), _words(gallery)
     if gallery.profiles:
         arrays[_PROFILES] = np.stack([*gallery.profiles.values()]).astype(np.float32)
         words |= {"profiled": [*gallery.profiles], "profiles_sha256": _sha256(arrays[_PROFILES])}
@@ -90,31 +90,36 @@ def _words(gallery: Gallery) -> dict[str, Any]:
         "embedding": gallery.basis.embedding,
         "background": {
             "names": background.names,
+            "origins": background.origins,
             "counts": [int(count) for count in background.counts],
             "pictures": background.scatter.pictures,
             "spread": background.spread,
         },
         "pairs": gallery.pairs.to_mapping(),
+        "claims": gallery.claims.to_mapping(),
         "names": gallery.names,
         "ids": gallery.ids,
         "hashes": gallery.hashes,
     }
 
 
-def read_gallery(path: Path) -> Gallery:
+def read_gallery(path: str | Path) -> Gallery:
     """Read a gallery.
 
     Raises:
-        GalleryError: there is none, it is damaged, or of a newer format.
+        GalleryError: there is none, it is damaged, or of another format.
     """
+    path = Path(path)
     content = _content(path)
     try:
         words, arrays = _opened(content)
         version = words.get("format_version")
         if version != FORMAT_VERSION:
-            raise GalleryError(f"{path}: written in format {version!r}, this version reads {FORMAT_VERSION}")
-        checksum = words.pop("checksum", None)  # the first galleries have none
-        if checksum not in (None, _checksum(words)):
+            raise GalleryError(
+                f"{path}: written in format {version!r}, this version reads {FORMAT_VERSION}; what is in it cannot be "
+                "carried over: move the file away, and enrol the pictures again"
+            )
+        if words.pop("checksum") != _checksum(words):
             raise GalleryError(f"{path}: is damaged: its words do not have their checksum")
         gallery = _gallery(words, arrays)
     except GalleryError:
@@ -159,7 +164,8 @@ def _content(path: Path) -> bytes:
         if stat.S_ISREG(facts.st_mode) and facts.st_size <= _MOST_BYTES:
             return path.read_bytes()
     except OSError as problem:
-        raise GalleryError(f"{path}: there is no gallery that can be read ({problem.strerror})") from problem
+        hint = "; `ganfingerprint gallery enroll` makes one" if isinstance(problem, FileNotFoundError) else ""
+        raise GalleryError(f"{path}: there is no gallery that can be read ({problem.strerror}){hint}") from problem
     raise GalleryError(f"{path}: this is not a gallery: no file, or one larger than {_MOST_BYTES >> 20} MiB")
 
 
@@ -201,6 +207,7 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
     known = words["background"]
     background = Background(
         names=tuple(map(str, known["names"])),
+        origins=tuple(map(str, known["origins"])),
         middles=doubles["background.middles"],
         counts=np.array([int(count) for count in known["counts"]], dtype=np.int64),
         scatter=Scatter(covariance=doubles["background.scatter"], pictures=float(known["pictures"])),
@@ -213,6 +220,7 @@ def _gallery(words: dict[str, Any], arrays: dict[str, Any]) -> Gallery:
         seen_photographs=arrays["photographs"],
         weighing=Weighing(weights=doubles["weights"]),
         pairs=Calibration.from_mapping(words["pairs"]),
+        claims=Calibration.from_mapping(words["claims"]),
         origin=str(words["origin"]),
         figures={
             str(name): {str(key): float(value) for key, value in figure.items()}

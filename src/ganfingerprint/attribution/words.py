@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ganfingerprint.attribution.gallery import PHOTOGRAPH, UNKNOWN
 from ganfingerprint.types import Attribution, Comparison, Prediction, Verdict
 
@@ -22,6 +24,7 @@ DISAGREE = (
     "two disagree, and no generator can be named."
 )
 GENERATED_ONLY = "The comparison holds for generated pictures alone."
+NOT_FOR_PHOTOGRAPHS = "The detector takes a whole side for photographs: the comparison says nothing of those."
 COMPARED = f"{GENERATED_ONLY} {LEAD}"
 _NO_DIRECTION = 1.05  # a ratio nearer to 1 speaks for neither
 
@@ -29,13 +32,14 @@ _NO_DIRECTION = 1.05  # a ratio nearer to 1 speaks for neither
 def answer_sentence(found: Attribution, verdict: Verdict) -> str:
     """The answer with its probability; where the verdict is not that one made it, the name comes with an "if"."""
     of = f"(probability {found.probability:.2f})"
+    if_made = f"(probability {found.probability / max(1 - found.prob_photograph, found.probability):.2f} if so)"
     if found.answer == PHOTOGRAPH:
         return f"Nearest to photographs: no generator can be named {of}."
     if verdict is Verdict.FAKE:
         maker = "a generator that is not enrolled" if found.answer == UNKNOWN else found.answer
         return f"Likeliest: {maker} made it {of}."
-    likeliest = "likeliest one that is not enrolled" if found.answer == UNKNOWN else f"{found.answer} is the likeliest"
-    return f"If a generator made it, {likeliest} {of}."
+    likeliest = "one that is not enrolled" if found.answer == UNKNOWN else found.answer
+    return f"If a generator made it, {likeliest} is the likeliest {if_made}."
 
 
 def reservation(verdict: Verdict, found: Attribution) -> str:
@@ -66,12 +70,20 @@ def comparison_sentence(found: Comparison, bound: float) -> str:
     return f"{fingerprints} are about {times:.1f} times as likely if they are of {which} {told}."
 
 
-def not_all_fake(side: str, predictions: list[Prediction]) -> str:
-    """What limits a comparison: verdicts other than *fake* on one side; empty where there are none."""
+def not_all_fake(predictions: Sequence[Prediction]) -> str:
+    """How many pictures got which verdict; empty where all are *fake*."""
     verdicts = [item.verdict for item in predictions]
     if all(verdict is Verdict.FAKE for verdict in verdicts):
         return ""
-    said = ", ".join(
+    return ", ".join(
         f"{verdicts.count(v)} {v.value}" for v in (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.REAL) if v in verdicts
     )
-    return f"Of the {side} side the detector says: {said}."
+
+
+def side_reservation(side: str, predictions: Sequence[Prediction]) -> str:
+    """What limits a comparison: verdicts other than *fake* on one side; empty where there are none."""
+    said = not_all_fake(predictions)
+    if not said:
+        return ""
+    photographs = all(item.verdict is Verdict.REAL for item in predictions)
+    return f"Of the {side} side the detector says: {said}.{f' {NOT_FOR_PHOTOGRAPHS}' if photographs else ''}"

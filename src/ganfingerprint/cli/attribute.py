@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ganfingerprint.config import WindowConfig
 
 COLUMNS = (
-    "path", "sha256", "verdict", "answer", "probability", "prob_photograph", "prob_unknown", "second",
-    "second_probability", "nearest", "nearest_of", "gallery_id", "error_code", "error",
+    "path", "sha256", "verdict", "answer", "probability", "prob_photograph", "prob_unknown",
+    "candidate", "candidate_probability", "second", "second_probability", "nearest", "nearest_of",
+    "gallery_id", "error_code", "error",
 )  # fmt: skip
 
 
@@ -99,6 +100,8 @@ def compare(
     answers = [list(judged(judge, side)) for side in paths]
     sides = [[item for item in side if isinstance(item, Prediction)] for side in answers]
     failed = say_failures([*answers[0], *answers[1]])
+    if not all(sides):
+        return ExitCode.SOME_FAILED  # why has been said of each
     found = ask(sides[0], sides[1], known)
     _say(found, sides, known, layout)
     if out is not None:
@@ -127,7 +130,7 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
     if isinstance(answer, Failure):
         return {"path": answer.source, "error_code": answer.code, "error": answer.error}
     assert found is not None
-    second = found.candidates[1] if len(found.candidates) > 1 else None
+    likeliest, second = (found.candidates[at] if len(found.candidates) > at else None for at in (0, 1))
     near = found.nearest[0] if found.nearest else None
     return {
         "path": answer.source,
@@ -137,6 +140,8 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
         "probability": found.probability,
         "prob_photograph": found.prob_photograph,
         "prob_unknown": found.prob_unknown,
+        "candidate": likeliest and likeliest.name,  # whatever the answer is
+        "candidate_probability": likeliest and likeliest.probability,
         "second": second and second.name,
         "second_probability": second and second.probability,
         "nearest": near and near.id,
@@ -174,7 +179,7 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
 
 
 def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layout: Format) -> None:
-    from ganfingerprint.attribution.words import COMPARED, comparison_sentence, not_all_fake
+    from ganfingerprint.attribution.words import COMPARED, comparison_sentence, side_reservation
 
     verdicts = [[item.verdict.value for item in side] for side in sides]
     if layout is Format.JSON:
@@ -184,10 +189,10 @@ def _say(found: Comparison, sides: list[list[Prediction]], known: Gallery, layou
         )
         return
     for name, side in zip(("first", "second"), sides, strict=True):
-        if said := not_all_fake(name, side):
+        if said := side_reservation(name, side):
             print(said)
     print(comparison_sentence(found, known.pairs.log10_lr_bound))
-    print(COMPARED)
+    print(f"Compared by the gallery {known.gallery_id}. {COMPARED}")
 
 
 def _draw(names: tuple[Path, Path], sides: list[list[Prediction]], policy: WindowConfig, out: Path) -> None:

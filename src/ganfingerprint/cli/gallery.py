@@ -57,20 +57,25 @@ def enroll(
     file that is enrolled already counts once.
     """
     from ganfingerprint.attribution import changing, save_gallery, traces_of
+    from ganfingerprint.attribution.words import not_all_fake
 
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
     target = _target(gallery_file, judge.detector_id)
     paths = list_pictures(inputs, recursive=recursive, output_dir=target.parent / "-")
-    _of_detector(_before(target, judge.folder), judge.detector_id)  # before the work, not after it
+    _of_judge(_before(target, judge.folder), judge)  # before the work, not after it
     answers = list(judged(judge, paths))
     kept = [item for item in answers if isinstance(item, Prediction)]
     say_failures(answers)
+    if not kept:
+        return ExitCode.SOME_FAILED  # why has been said of each
     with changing(target):  # read again: another enrolment may have ended meanwhile
-        before = _of_detector(_before(target, judge.folder), judge.detector_id)
+        before = _of_judge(_before(target, judge.folder), judge)
         after = before.enrolled(name, traces_of(kept), [Path(p.source).name for p in kept], [p.sha256 for p in kept])
         save_gallery(after, target)
     added, count = len(after.names) - len(before.names), after.names.count(name)
     print(f"{printable(name)}: {added} added, {count} in all; {target}")
+    if said := not_all_fake(kept):
+        print(f"Of these pictures the detector says: {said}. Enrol none that a generator did not make.")
     return ExitCode.DONE if len(kept) == len(answers) else ExitCode.SOME_FAILED
 
 
@@ -205,17 +210,31 @@ def find_gallery(named: Path | None, detector: Path | None = None) -> Path:
     return own if own.is_file() or os.environ.get(VARIABLE) else _there(beside)
 
 
+def unnamed_gallery(named: Path | None, detector: Path | None) -> list[str]:
+    """The option that names the gallery which is asked without it; none where everybody has it with the detector."""
+    from ganfingerprint.artifact import shipped_detector
+    from ganfingerprint.attribution import FILE_NAME
+
+    if named is not None:
+        return []
+    try:
+        found = find_gallery(None, detector)
+    except GalleryError:
+        return []
+    return [] if found == (detector or shipped_detector()) / FILE_NAME else ["--gallery", str(found)]
+
+
 def open_gallery(named: Path | None, judge: Detector) -> Gallery:
     """The gallery that is asked, which must be of this detector.
 
     Raises:
         GalleryError: there is none, or it is of another detector.
     """
-    return _of_detector(find_gallery(named, judge.folder), judge.detector_id)
+    return _of_judge(find_gallery(named, judge.folder), judge)
 
 
 def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
-    """The gallery that is asked; None where none was named and the detector has none.
+    """The gallery that is asked; None where none was named and the detector has none, or its engine says too little.
 
     Raises:
         GalleryError: the one that was named is not there, or is of another detector; or one that is there is damaged.
@@ -228,7 +247,14 @@ def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
         from ganfingerprint.attribution import read_gallery
 
         known = read_gallery(path)
-        return known if known.detector_id == judge.detector_id else None
+        if known.detector_id != judge.detector_id:
+            return None
+        try:
+            known.require_as_seen_by([judge.trial()])
+        except GalleryError as problem:  # nobody asked for it: the rest is told
+            print(printable(f"no generators are named: {problem}"), file=sys.stderr)
+            return None
+        return known
     return open_gallery(named, judge)
 
 
@@ -257,11 +283,11 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _of_detector(path: Path, detector_id: str) -> Gallery:
+def _of_judge(path: Path, judge: Detector) -> Gallery:
     from ganfingerprint.attribution import read_gallery
 
     known = read_gallery(path)
-    known.require(detector_id)
+    known.require_as_seen_by([judge.trial()])
     return known
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ganfingerprint.cli.exit_codes import ExitCode
-from ganfingerprint.cli.gallery import GalleryFile, open_gallery_if_any
+from ganfingerprint.cli.gallery import GalleryFile, open_gallery_if_any, unnamed_gallery
 from ganfingerprint.cli.options import DetectorFolder, DeviceName, EngineName, load_judge
 from ganfingerprint.cli.predict import list_pictures
 from ganfingerprint.errors import UsageError
@@ -80,7 +80,7 @@ def report(
     write = _writer(pdf=pdf)  # before an hour of examining: what it needs may not be there
     trusted = "" if trust is None else read_trust_list(trust)
     judge_in = functools.partial(load_judge, detector, engine=engine, device=device)
-    command = shlex.join(["ganfingerprint", *sys.argv[1:]])
+    command = shlex.join(["ganfingerprint", *sys.argv[1:], *unnamed_gallery(gallery_file, detector)])
     content_of = functools.partial(report_content, case=case, examiner=examiner, command=command, trust=trusted)
     if folder is None:
         paths = list_pictures(inputs, recursive=recursive, output_dir=out.parent / out.stem)

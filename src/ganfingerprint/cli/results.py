@@ -59,13 +59,23 @@ def results(
 
 def _print(table: Any) -> None:
     console = open_console()
+    shown = table.slice(0, SHOWN).to_pylist()
     names = ("path", "sha256", "logit", "prob_fake", "log10_lr", "windows", "error_code", "error")
     rows = [
         Row(**{name: row[name] for name in names}, verdict=None if row["verdict"] is None else Verdict(row["verdict"]))
-        for row in table.slice(0, SHOWN).to_pylist()
+        for row in shown
     ]
-    print_table(rows, console)
+    print_table(rows, console, _generators(shown))
     if table.num_rows > SHOWN:
         console.print(f"... and {table.num_rows - SHOWN} more; --format csv gives them all", markup=False)
     console.print()
     print_counts(table.column("verdict").to_pylist(), console)
+
+
+def _generators(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The likeliest generator of each row, of a scan that asked for it."""
+    told = [
+        f"{row['generator']} ({row['generator_probability']:.2f})" if row.get("generator") is not None else ""
+        for row in rows
+    ]
+    return {"generator": told} if any(told) else {}

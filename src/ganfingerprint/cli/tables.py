@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
@@ -96,8 +96,14 @@ def open_console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDE)
 
 
-def print_table(rows: Sequence[Row], console: Console) -> None:
-    """The columns that a person reads, then one line for each picture that could not be judged."""
+def print_table(rows: Sequence[Row], console: Console, further: Mapping[str, Sequence[str]] | None = None) -> None:
+    """The columns that a person reads, then one line for each picture that could not be judged.
+
+    Args:
+        rows: the answers.
+        console: where they are printed.
+        further: columns after these by their heading, a cell for each row.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("file", overflow="fold")
     table.add_column("verdict", no_wrap=True)
@@ -107,11 +113,14 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     truths = any(row.true_label for row in rows)
     if truths:
         table.add_column("truth", no_wrap=True)
-    for row in rows:
+    for heading in further or {}:
+        table.add_column(heading, overflow="fold")
+    for place, row in enumerate(rows):
         table.add_row(
             *_cells(row),
             *([Text(row.stability or "")] if checked else []),
             *([Text(row.true_label or "")] if truths else []),
+            *(Text(printable(cells[place])) for cells in (further or {}).values()),
         )
     console.print(table)
     for row in rows:

@@ -22,7 +22,7 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxEngine(GraphEngine):
-    """Runs an ONNX graph from pixels to logits, embeddings and heat."""
+    """Runs an ONNX graph from pixels to all outputs of a network."""
 
     name = "onnx"
     precision = "fp32"

@@ -29,7 +29,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 
 
 class OpenVINOEngine(GraphEngine):
-    """Runs a graph from pixels to logits, embeddings and heat, compiled for this machine's CPU.
+    """Runs a graph from pixels to all outputs of a network, compiled for this machine's CPU.
 
     In int8 a layer whose weights are stored in 8 bits gets its inputs in 8 bits too, scaled in groups as they come; the
     rest is bf16 where the processor has it. A graph that was exported in int8 holds its own scales.

@@ -1,1 +1,1 @@
-"""The network for engines other than torch: a graph from pixels to logits and embeddings, checked against torch."""
+"""The network for engines other than torch: a graph from pixels to all its outputs, checked against torch."""

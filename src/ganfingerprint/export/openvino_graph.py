@@ -1,4 +1,4 @@
-"""The network as an OpenVINO graph: pixels in, logits and embeddings out.
+"""The network as an OpenVINO graph: pixels in, the outputs of `Traced` out.
 
 Where the graph lies beside the detector's own weights it refers to them (`artifact.graph`): a constant that a weight
 file holds byte for byte is not written again, and a tensor that is stored in 8 or 16 bits is opened inside the graph.

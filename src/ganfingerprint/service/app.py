@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import ganfingerprint
 from ganfingerprint.attribution import Gallery, attribute, compare
 from ganfingerprint.detector import Detector, Prepared
-from ganfingerprint.errors import GalleryError, GanFingerprintError, MissingExtraError
+from ganfingerprint.errors import GanFingerprintError, MissingExtraError, SameFileError
 from ganfingerprint.types import Answer, Failure, Prediction
 
 try:
@@ -129,11 +129,11 @@ def create_app(detector: Detector, settings: ServiceSettings | None = None, gall
         gallery: of the detector, for those who ask which generator it was; None answers them with `no_gallery`.
 
     Raises:
-        GalleryError: the gallery is of another detector.
+        GalleryError: the gallery is of another detector, or of an engine that says more or less of a picture.
     """
     settings = ServiceSettings() if settings is None else settings
     if gallery is not None:
-        gallery.require(detector.detector_id)
+        gallery.require_as_seen_by([detector.trial()])
     metrics = Metrics()
 
     @asynccontextmanager
@@ -265,7 +265,7 @@ def _add_comparison(app: FastAPI) -> None:
         sides = known[: len(first)], known[len(first) :]
         try:
             found = await run_in_threadpool(compare, *sides, gallery)
-        except GalleryError as problem:  # the same file on both sides
+        except SameFileError as problem:
             raise answers.ServiceError(422, "same_file", str(problem)) from problem
         return JSONResponse(attributed.comparison_content(found, sides, gallery))
 

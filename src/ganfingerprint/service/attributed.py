@@ -30,7 +30,7 @@ def attributed_content(answer: Answer, found: Attribution | None) -> dict[str, A
 def comparison_content(found: Comparison, sides: Sequence[Sequence[Prediction]], gallery: Gallery) -> dict[str, Any]:
     """Whether two sides are of one generator."""
     bound = gallery.pairs.log10_lr_bound
-    reservations = [words.not_all_fake(name, list(side)) for name, side in zip(SIDES, sides, strict=True)]
+    reservations = [words.side_reservation(name, side) for name, side in zip(SIDES, sides, strict=True)]
     return {
         "schema_version": SCHEMA_VERSION,
         "sentence": words.comparison_sentence(found, bound),

@@ -29,6 +29,7 @@ class World:
 
     known: tuple[str, ...] = KNOWN
     detector_id: str = DETECTOR
+    noise: int = 0  # further numbers of a summary, in which no generator differs from another
 
     def traces(self, name: str, count: int, seed: int = 0) -> Float32Array:
         traits = np.random.default_rng([7, zlib.crc32(name.encode())]).normal(size=TRAITS)
@@ -36,7 +37,8 @@ class World:
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         scattered = mixed + SCATTER * rng.normal(size=(count, E + K))
         embeddings, summaries = np.maximum(1.0 + scattered[:, :E], 0) ** 2, scattered[:, E:] * np.geomspace(0.1, 10, K)
-        return np.concatenate([embeddings, summaries], axis=1).astype(np.float32)
+        noise = rng.normal(size=(count, self.noise))
+        return np.concatenate([embeddings, summaries, noise], axis=1).astype(np.float32)
 
     def evidence(self, name: str, count: int, seed: int = 0) -> Float64Array:
         """What the detector says, in bans; it errs at times."""
@@ -89,18 +91,30 @@ def world() -> World:
 def fit(world: World) -> Callable[..., Gallery]:
     """`fit(**options)` → a gallery of 12 generators, 25 pictures of each, weighed on 15 others and 90 photographs."""
 
-    def made(**options: object) -> Gallery:
-        learnt = world.labelled({**dict.fromkeys(world.known, 25), PHOTOGRAPH: 60}, seed=1)
-        unseen = world.labelled({**dict.fromkeys(world.known, 15), PHOTOGRAPH: 90}, seed=2)
-        arguments = {"detector_id": world.detector_id, "origin": "drawn clusters", **options}
-        return fit_gallery(learnt, unseen, **arguments)  # type: ignore[arg-type]
+    return lambda **options: _fitted(world, **options)
 
-    return made
+
+def _fitted(world: World, **options: object) -> Gallery:
+    learnt = world.labelled({**dict.fromkeys(world.known, 25), PHOTOGRAPH: 60}, seed=1)
+    unseen = world.labelled({**dict.fromkeys(world.known, 15), PHOTOGRAPH: 90}, seed=2)
+    arguments = {"detector_id": world.detector_id, "origin": "drawn clusters", **options}
+    return fit_gallery(learnt, unseen, **arguments)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
 def gallery(fit: Callable[..., Gallery]) -> Gallery:
     return fit()
+
+
+@pytest.fixture(scope="session")
+def noisy() -> World:
+    """Of 112 numbers, 64 are noise."""
+    return World(known=KNOWN[:8], noise=64)
+
+
+@pytest.fixture(scope="session")
+def noisy_gallery(noisy: World) -> Gallery:
+    return _fitted(noisy)
 
 
 @pytest.fixture(scope="session")

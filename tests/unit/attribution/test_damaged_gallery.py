@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -29,14 +30,18 @@ def changed(
     words: Callable[[Any], Any] = lambda said: said,
     arrays: dict[str, Any] | None = None,
     *,
-    checksum: bool = False,
+    right: bool = True,
 ) -> bytes:
-    """The file with other words, or other arrays; None takes one away. A checksum would stop most of it first."""
+    """The file with other words, or other arrays; None takes one away. The checksum is the right one of those words,
+    as it would stop most of it first, or the one that it was.
+    """
     said = words_of(saved)
-    if not checksum:
-        del said["checksum"]
+    checksum = said.pop("checksum")
+    other = words(said)
+    if isinstance(other, dict):
+        other = {**other, "checksum": hashlib.sha256(json.dumps(other).encode()).hexdigest() if right else checksum}
     held = {**safetensors.numpy.load(saved), **(arrays or {})}
-    metadata = {WORDS: json.dumps(words(said))}
+    metadata = {WORDS: json.dumps(other)}
     return safetensors.numpy.save({k: v for k, v in held.items() if v is not None}, metadata=metadata)
 
 
@@ -130,6 +135,7 @@ def test_words_that_are_no_json_are_refused(saved: bytes, tmp_path: Path, text: 
         "embedding",
         "background",
         "pairs",
+        "claims",
         "names",
         "ids",
         "hashes",
@@ -138,7 +144,7 @@ def test_words_that_are_no_json_are_refused(saved: bytes, tmp_path: Path, text: 
 )
 @pytest.mark.parametrize("value", [None, [], {}, "x", -1, float("nan"), 10**400, [[1]], ["a"]], ids=range(9))
 def test_any_word_of_another_kind_is_refused(saved: bytes, tmp_path: Path, name: str, value: Any) -> None:
-    refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}, checksum=True))
+    refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}, right=False))
     if name != "origin":  # any text can be one
         refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, name: value}))
 
@@ -152,12 +158,28 @@ def test_no_word_may_be_absent(saved: bytes, tmp_path: Path) -> None:
         refused(tmp_path / FILE_NAME, safetensors.numpy.save(arrays, metadata={WORDS: json.dumps(fewer)}))
 
 
-@pytest.mark.parametrize("value", [None, [], "x", float("nan"), float("inf"), -1, 10**400], ids=range(7))
-def test_a_calibration_that_cannot_be_is_refused(saved: bytes, tmp_path: Path, value: Any) -> None:
-    refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, "pairs": {**said["pairs"], "slope": value}}))
+@pytest.mark.parametrize("name", ["pairs", "claims"])
+@pytest.mark.parametrize("part", ["slope", "intercept", "log10_lr_bound"])
+def test_a_calibration_that_cannot_be_or_is_another_is_refused(
+    saved: bytes, tmp_path: Path, name: str, part: str
+) -> None:
+    def other(value: Any) -> bytes:
+        return changed(saved, lambda said: {**said, name: {**said[name], part: value}})
+
+    path, held = tmp_path / FILE_NAME, words_of(saved)[name]
+    for value in (None, [], "x", float("nan"), float("inf"), 10**400):
+        refused(path, other(value), "this is not a gallery, or a damaged one")
+    refused(path, other(held[part] * (1 + 1e-9)), "does not hold what its identity says")
+    fewer = {key: value for key, value in held.items() if key != part}
+    refused(path, changed(saved, lambda said: {**said, name: fewer}), f"'{part}'")
 
 
-@pytest.mark.parametrize("name", ["names", "counts", "pictures", "spread"])
+def test_the_calibrations_cannot_change_places(saved: bytes, tmp_path: Path) -> None:
+    content = changed(saved, lambda said: {**said, "pairs": said["claims"], "claims": said["pairs"]})
+    refused(tmp_path / FILE_NAME, content, "does not hold what its identity says")
+
+
+@pytest.mark.parametrize("name", ["names", "origins", "counts", "pictures", "spread"])
 @pytest.mark.parametrize(
     "value", [None, [], {}, "x", -1, 0, float("nan"), float("inf"), 10**400, [[1]], ["a"], [0] * 13], ids=range(12)
 )
@@ -170,22 +192,40 @@ def test_any_word_of_the_background_of_another_kind_is_refused(
     refused(tmp_path / FILE_NAME, changed(saved, lambda said: {**said, "background": strange}), f"'{name}'")
 
 
-@pytest.mark.parametrize("name", ["origin", "ids", "spread"])
+@pytest.mark.parametrize("name", ["origin", "ids"])
 def test_words_that_the_identity_leaves_out_have_a_checksum(saved: bytes, tmp_path: Path, name: str) -> None:
     said = words_of(saved)
-    known = said["background"]
     other: dict[str, Any] = {
         "origin": {"origin": "elsewhere"},
         "ids": {"ids": ["another", *said["ids"][1:]]},
-        "spread": {"background": {**known, "spread": known["spread"] * (1 + 1e-12)}},
     }[name]
-    content = changed(saved, lambda said: {**said, **other}, checksum=True)
+    content = changed(saved, lambda said: {**said, **other}, right=False)
     refused(tmp_path / FILE_NAME, content, "do not have their checksum")
 
 
-def test_a_gallery_from_before_there_was_a_checksum_is_read(gallery: Gallery, saved: bytes, tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_bytes(changed(saved))
+def test_the_file_itself_is_read(gallery: Gallery, saved: bytes, tmp_path: Path) -> None:
+    """Else what is refused below might be so for another reason."""
+    assert changed(saved) == saved
+    (tmp_path / FILE_NAME).write_bytes(saved)
     assert same(read_gallery(tmp_path / FILE_NAME), gallery)
+
+
+@pytest.mark.parametrize("checksum", ["absent", None, "", "0" * 64])
+def test_a_gallery_without_its_checksum_is_refused(saved: bytes, tmp_path: Path, checksum: Any) -> None:
+    said = words_of(saved)
+    del said["checksum"]
+    if checksum != "absent":
+        said["checksum"] = checksum
+    content = safetensors.numpy.save(safetensors.numpy.load(saved), metadata={WORDS: json.dumps(said)})
+    refused(tmp_path / FILE_NAME, content, "damaged.*checksum")
+
+
+@pytest.mark.parametrize("part", ["spread", "pictures"])
+def test_another_digit_of_the_background_is_refused(saved: bytes, tmp_path: Path, part: str) -> None:
+    known = words_of(saved)["background"]
+    other = {**known, part: known[part] * (1 + 1e-12)}
+    content = changed(saved, lambda said: {**said, "background": other})
+    refused(tmp_path / FILE_NAME, content, "does not hold what its identity says")
 
 
 @pytest.mark.parametrize("name", ["names", "ids", "hashes"])
@@ -201,7 +241,8 @@ def test_a_list_of_another_length_is_refused(saved: bytes, tmp_path: Path, name:
 @pytest.mark.parametrize("version", [1, 3, 0, None, "2", [2], 10**30])
 def test_another_format_is_named(saved: bytes, tmp_path: Path, version: Any) -> None:
     content = changed(saved, lambda said: {**said, "format_version": version})
-    refused(tmp_path / FILE_NAME, content, f"written in format {re.escape(repr(version))}, this version reads 2")
+    said = f"written in format {re.escape(repr(version))}, this version reads 2; .*move the file away, and enrol"
+    refused(tmp_path / FILE_NAME, content, said)
 
 
 FLOATS = (

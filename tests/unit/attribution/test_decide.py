@@ -132,8 +132,23 @@ def test_candidates_carry_bounded_evidence_and_chances_are_those_of_the_answer(g
         found = {c.name: c for c in item.candidates}
         for place, name in enumerate(gallery.generators):
             assert found[name].probability == pytest.approx(chances[at, place])
-            assert found[name].log10_lr == pytest.approx(float(gallery.pairs.log10_lr(ratios[at, place])))
+            assert found[name].log10_lr == pytest.approx(float(gallery.claims.log10_lr(ratios[at, place])))
         assert (item.prob_unknown, item.prob_photograph) == pytest.approx(tuple(chances[at, 12:]))
+
+
+def test_the_evidence_of_candidates_is_bounded_by_claims_and_that_of_comparisons_by_pairs(
+    gallery: Gallery, world: Any
+) -> None:
+    bounded = replace(
+        gallery,
+        pairs=replace(gallery.pairs, log10_lr_bound=0.2),
+        claims=replace(gallery.claims, log10_lr_bound=0.3),
+    )
+    pictures = world.predictions(world.known[3], 4)
+    found = [candidate.log10_lr for item in attribute(pictures, bounded) for candidate in item.candidates]
+    assert (min(found), max(found)) == pytest.approx((-0.3, 0.3))
+    assert compare(pictures[:2], pictures[2:], bounded).log10_lr == pytest.approx(0.2)
+    assert gallery.claims.log10_lr_bound == pytest.approx(math.log10(12 + 1))  # generators that it was seen of
 
 
 def test_the_nearest_pictures_are_named(gallery: Gallery, world: Any) -> None:
@@ -209,6 +224,13 @@ def test_a_comparison_says_how_many_and_how_far_and_is_the_same_from_either_side
     assert there.distance == pytest.approx(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
     assert there.prob_same == pytest.approx(10**there.log10_lr / (1 + 10**there.log10_lr))
     assert compared(a[None], a[None], gallery).distance == pytest.approx(0, abs=1e-12)
+
+
+def test_what_else_is_enrolled_does_not_change_a_comparison(gallery: Gallery, world: Any) -> None:
+    one, other = world.predictions("origin 1", 3), world.predictions("origin 2", 4)
+    more = world.enrol(world.enrol(gallery, "origin 1", 20, seed=9), "origin 2", 20, seed=9)
+    assert more.space.size == gallery.space.size + 2
+    assert compare(one, other, more) == compare(one, other, gallery)
 
 
 def test_distances_of_a_comparison_stay_in_their_range(gallery: Gallery, rng: np.random.Generator) -> None:

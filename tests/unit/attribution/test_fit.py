@@ -62,7 +62,8 @@ def test_the_same_pictures_give_the_same_gallery(fit: Fit, gallery: Gallery) -> 
     assert fit().gallery_id == gallery.gallery_id
     other = fit(seed=43)
     assert other.gallery_id != gallery.gallery_id
-    assert np.array_equal(other.weighing.weights, gallery.weighing.weights)  # only references are drawn
+    assert np.array_equal(other.codes, gallery.codes)  # what is drawn are references, and who is enrolled later
+    assert other.weighing.weights == pytest.approx(gallery.weighing.weights, abs=0.1)
     assert other.pairs.slope == pytest.approx(gallery.pairs.slope, rel=0.2)
 
 
@@ -79,6 +80,7 @@ def background_by_hand(made: Gallery, learnt: Labelled, unseen: Labelled, left_o
     pictures = sum(min(len(part), 100) for part in parts[0])
     return Background(
         names=tuple(name for name in kept if name != PHOTOGRAPH),
+        origins=tuple(kept),
         middles=np.stack([part.mean(axis=0) for part in parts[0]]),
         counts=np.array([len(part) for part in parts[0]]),
         scatter=Scatter(covariance=np.mean(covariances, axis=0), pictures=pictures),
@@ -98,11 +100,18 @@ def test_the_background_is_of_both_sets_and_the_basis_of_what_was_learnt_from(wo
     assert np.array_equal(made.basis.axes, basis.axes)
     assert np.array_equal(made.basis.mean, basis.mean)
     assert made.background.names == expected.names == NAMES
-    assert made.background.middles == pytest.approx(expected.middles, abs=1e-12)
+    assert made.background.origins == expected.origins == (*NAMES, PHOTOGRAPH)
+    assert made.background.middles == pytest.approx(expected.middles, abs=1e-6)
     assert made.background.counts.tolist() == [12, 12, 12, 12, 12, 30]
-    assert made.background.scatter.covariance == pytest.approx(expected.scatter.covariance, abs=1e-12)
+    assert made.background.scatter.covariance == pytest.approx(expected.scatter.covariance, abs=1e-6)
     assert made.background.scatter.pictures == expected.scatter.pictures == 90
     assert made.space.between == pytest.approx(expected.space(()).between)
+
+
+def test_numbers_are_those_that_a_file_keeps(gallery: Gallery) -> None:
+    for numbers in (gallery.background.middles, gallery.background.scatter.covariance, gallery.weighing.weights):
+        assert numbers.dtype == np.float64
+        assert np.array_equal(numbers.astype(np.float32), numbers)
 
 
 def test_the_spread_is_that_of_unseen_pictures_of_generators(world: Any) -> None:
@@ -136,7 +145,8 @@ def test_of_very_many_pictures_some_are_drawn(world: Any, monkeypatch: pytest.Mo
     learnt, unseen = world.labelled(counts, seed=1), sets(world)[1]
     made = fit_gallery(learnt, unseen, detector_id=DETECTOR)
     assert made.counts.tolist() == [12, 60, 26, 12, 12]
-    assert sizes == [12, 60, 26, 12, 12, *[12, 25, 25, 12, 12]]  # as the gallery knows them; as people enrol them
+    assert sizes[:5] == [12, 60, 26, 12, 12]  # as the gallery knows them
+    assert sizes[5:] == [10, 12, 10, 25, 10, 25, 10, 12, 10, 12]  # as people enrol them, from 10 and from 25
     hashes = [digest for digest, name in zip(made.hashes, made.names, strict=True) if name == NAMES[1]]
     order = [learnt.hashes.index(digest) for digest in hashes]
     assert order == sorted(order) != [*range(order[0], order[0] + 60)]  # from all of them
@@ -164,23 +174,38 @@ def gains(weights: Any, gallery: Gallery, unseen: Labelled, name: str) -> list[f
     return [float(value) for value in np.log(chances[:, place])]
 
 
-def test_weights_are_the_likeliest_for_photographs_enrolled_and_left_out_generators(world: Any) -> None:
-    """Photographs count a half; pictures of generators an eighth as the gallery knows them, an eighth as if enrolled
-    later, a quarter as of a stranger.
+def enrolled_later(other: Gallery, learnt: Labelled, name: str, taken: set[str]) -> Gallery:
+    at = [number for number, digest in enumerate(learnt.hashes) if digest in taken]
+    after = other.enrolled(name, learnt.traces[at], [learnt.ids[i] for i in at], [learnt.hashes[i] for i in at])
+    assert after.space.size == other.space.size + 1
+    return after
+
+
+def test_weights_are_the_likeliest_for_photographs_enrolled_and_left_out_generators(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photographs count a half; pictures of generators an eighth as the gallery knows them, a sixteenth each as if
+    enrolled later from few and from more, a quarter as of a stranger.
     """
     learnt, unseen = sets(world, **{NAMES[0]: 25})
+    drawn: dict[str, list[set[str]]] = {}
+    meet = fit._met
+
+    def watched(gallery: Gallery, known: Any, pictures: Labelled, name: str, *others: Any) -> Any:
+        found = meet(gallery, known, pictures, name, *others)
+        drawn[name] = [set(later.hashes) - set(found.never.hashes) for later in found.later]
+        return found
+
+    monkeypatch.setattr(fit, "_met", watched)
     made = fit_gallery(learnt, unseen, detector_id=DETECTOR)
+    assert [[*map(len, sides)] for sides in drawn.values()] == [[10, 12]] * 5
     left_out = {name: without(made, learnt, unseen, name) for name in NAMES}
-    later = {}
-    for name, other in left_out.items():
-        at = [number for number, of in enumerate(learnt.names) if of == name]  # 12, so that none are drawn
-        texts = [learnt.ids[i] for i in at], [learnt.hashes[i] for i in at]
-        later[name] = other.enrolled(name, learnt.traces[at], *texts)
-        assert not np.allclose(later[name].space.between, made.space.between)
+    later = [{name: enrolled_later(left_out[name], learnt, name, drawn[name][at]) for name in NAMES} for at in (0, 1)]
 
     def objective(weights: Any) -> float:
         total = 0.5 * np.mean(gains(weights, made, unseen, PHOTOGRAPH)) - 0.5e-3 * float(weights @ weights)
-        for mass, galleries in ((0.125, dict.fromkeys(NAMES, made)), (0.125, later), (0.25, left_out)):
+        as_met = ((0.0625, later[0]), (0.0625, later[1]), (0.25, left_out))
+        for mass, galleries in ((0.125, dict.fromkeys(NAMES, made)), *as_met):
             all_of = [gain for name in NAMES for gain in gains(weights, galleries[name], unseen, name)]
             total += mass * np.mean(all_of)  # each picture counts alike
         return float(total)
@@ -208,7 +233,7 @@ def test_comparisons_are_calibrated_in_spaces_that_never_met_the_generator(
     for name, space in asked.items():
         expected = background_by_hand(made, learnt, unseen, name).space(())
         assert space.size == expected.size == made.space.size - 1
-        assert np.abs(space.matrix) == pytest.approx(np.abs(expected.matrix), abs=1e-6)
+        assert np.abs(space.matrix) == pytest.approx(np.abs(expected.matrix), abs=1e-4)
         assert space.between == pytest.approx(expected.between)
 
 

@@ -13,10 +13,14 @@ from ganfingerprint.types import Attribution, Verdict
     ("answer", "verdict", "said"),
     [
         ("reds", Verdict.FAKE, "Likeliest: reds made it (probability 0.81)."),
-        ("reds", Verdict.UNCERTAIN, "If a generator made it, reds is the likeliest (probability 0.81)."),
-        ("reds", Verdict.REAL, "If a generator made it, reds is the likeliest (probability 0.81)."),
+        ("reds", Verdict.UNCERTAIN, "If a generator made it, reds is the likeliest (probability 0.85 if so)."),
+        ("reds", Verdict.REAL, "If a generator made it, reds is the likeliest (probability 0.85 if so)."),
         (UNKNOWN, Verdict.FAKE, "Likeliest: a generator that is not enrolled made it (probability 0.81)."),
-        (UNKNOWN, Verdict.REAL, "If a generator made it, likeliest one that is not enrolled (probability 0.81)."),
+        (
+            UNKNOWN,
+            Verdict.REAL,
+            "If a generator made it, one that is not enrolled is the likeliest (probability 0.85 if so).",
+        ),
         (PHOTOGRAPH, Verdict.REAL, "Nearest to photographs: no generator can be named (probability 0.81)."),
     ],
 )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ganfingerprint.attribution import Gallery, attribute
+from ganfingerprint.cli.main import main
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import GalleryError, ScanError
 from ganfingerprint.scan.query import ask, tally
@@ -63,6 +64,22 @@ def test_rows_say_which_generator_it_was(
     assert (found["text.png"]["generator"], found["text.png"]["generator_probability"]) == (None, None)
     named = rows(tmp_path / "out", where="generator = 'greens' and generator_probability > 0.2")
     assert set(named) == {"greens-0.png", "greens-1.png", "greens-2.png"}
+
+
+def test_the_table_for_people_shows_generators_where_they_were_asked_for(
+    bright_detector: Detector, gallery: Gallery, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan(bright_detector, [str(folder)], tmp_path / "asked", HERE, gallery=gallery)
+    scan(bright_detector, [str(folder)], tmp_path / "not", HERE)
+    capsys.readouterr()
+    assert main(["results", str(tmp_path / "asked"), "--where", "generator = 'greens' or verdict is null"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[-1] == "generator"
+    expected = rows(tmp_path / "asked")["greens-1.png"]["generator_probability"]
+    assert next(line for line in lines if "greens-1.png" in line).rstrip().endswith(f"greens ({expected:.2f})")
+    assert next(line for line in lines if "text.png" in line).rstrip().endswith("not read")
+    assert main(["results", str(tmp_path / "not")]) == 0
+    assert "generator" not in capsys.readouterr().out
 
 
 def test_a_scan_goes_on_and_knows_what_it_said_of_equal_bytes(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -14,8 +15,11 @@ from starlette.testclient import TestClient
 
 from ganfingerprint.attribution import Gallery, attribute, compare, words
 from ganfingerprint.detector import Detector
+from ganfingerprint.engines.fake_engine import FakeEngine
+from ganfingerprint.errors import GalleryError
 from ganfingerprint.service.app import create_app
 from ganfingerprint.service.settings import ServiceSettings
+from ganfingerprint.types import Outputs, UInt8Array
 
 SETTINGS = ServiceSettings(max_files=4, workers=1, max_waiting=8)
 BROKEN = ("b.jpg", b"nothing")
@@ -36,6 +40,22 @@ def client(bright_detector: Detector, gallery: Gallery) -> Iterator[TestClient]:
 def knows_none(bright_detector: Detector) -> Iterator[TestClient]:
     with TestClient(create_app(bright_detector, SETTINGS)) as made:
         yield made
+
+
+class Talkative(FakeEngine):
+    """The arithmetic engine, and a summary."""
+
+    def run(self, windows: UInt8Array) -> Outputs:
+        return replace(super().run(windows), summaries=np.ones((len(windows), 2), np.float32))
+
+
+def test_an_engine_that_says_more_than_the_gallery_takes_is_refused_before_anybody_asks(
+    bright_detector: Detector, gallery: Gallery
+) -> None:
+    other = replace(bright_detector, engine=Talkative())
+    assert other.detector_id == gallery.detector_id
+    with pytest.raises(GalleryError, match=r"takes 512 numbers of a picture, and the engine gave 514: .*gallery fit"):
+        create_app(other, SETTINGS, gallery)
 
 
 def form(**fields: list[tuple[str, bytes]]) -> list[tuple[str, tuple[str, bytes]]]:
@@ -94,7 +114,7 @@ def test_two_sides_are_compared_and_what_limits_it_is_said(
     assert two["note"] == words.COMPARED
     of_dark = client.post("/v1/compare", files=form(first=reds[:1], second=dark)).json()
     assert of_dark["second"][0]["verdict"] == "real"
-    assert of_dark["reservations"] == ["Of the second side the detector says: 1 real."]
+    assert of_dark["reservations"] == [f"Of the second side the detector says: 1 real. {words.NOT_FOR_PHOTOGRAPHS}"]
 
 
 @pytest.mark.parametrize(
