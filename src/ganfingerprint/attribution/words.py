@@ -15,6 +15,7 @@ PRIORS = (
     "The probabilities hold where half of the pictures are photographs, a quarter are of enrolled generators and a "
     "quarter of others."
 )
+RULE = "The answer is photograph only where that is likelier than all generators together."
 IF_GENERATED = (
     "The detector does not say that a generator made this picture. What stands here is which one it would be if one "
     "had; nearness to photographs is no sign that it is genuine."

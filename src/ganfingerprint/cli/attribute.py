@@ -151,7 +151,7 @@ def _row(answer: Answer, found: Attribution | None) -> dict[str, Any]:
 
 
 def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> None:
-    from ganfingerprint.attribution.words import IF_GENERATED, LEAD
+    from ganfingerprint.attribution.words import IF_GENERATED, LEAD, RULE
 
     console = open_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -173,6 +173,8 @@ def _print(pairs: list[tuple[Answer, Attribution | None]], known: Gallery) -> No
             )
     console.print(table)
     say_failures([answer for answer, _ in pairs])
+    if any(found is not None and found.probability < found.prob_photograph for _, found in pairs):
+        console.print(RULE, markup=False)
     if any(isinstance(answer, Prediction) and answer.verdict is not Verdict.FAKE for answer, _ in pairs):
         console.print(f"Where the verdict is not fake: {IF_GENERATED}", markup=False)
     console.print(f"{len(known.generators)} generators are known (gallery {known.gallery_id}). {LEAD}", markup=False)
