@@ -152,3 +152,32 @@ def test_a_scan_asks_one_where_it_is_told_to(
     capsys.readouterr()
     assert main(["results", str(tmp_path / "asked"), "--where", "generator = 'reds'", "--format", "csv"]) == 0
     assert capsys.readouterr().out.count("\n") == 2
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_report_of_a_scan_has_the_generators_that_it_was_asked_for(
+    tmp_path: Path, detector: Path, tint_gallery: Callable[[str], Gallery], tinted: Callable[..., bytes]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("greens", "photograph"):
+        (tmp_path / "in" / f"{name}.png").write_bytes(tinted(name))
+    (tmp_path / "in" / "text.png").write_text("none")
+    named = tmp_path / "named.safetensors"
+    save_gallery(tint_gallery(read_card(detector).detector_id), named)
+    of = ["--detector", str(detector), "--engine", "fake"]
+    for out, options in (("asked", ["--gallery", str(named)]), ("not", [])):
+        main(["scan", str(tmp_path / "in"), "--out", str(tmp_path / out), "--workers", "0", *of, *options])
+        page = tmp_path / f"{out}.html"
+        assert main(["report", str(tmp_path / out), "--out", str(page), "--pictures", "0", *of]) in (0, 2)
+        rows = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["rows"]
+        told = {Path(row["source"]).stem: row["generator"] for row in rows}
+        html = page.read_text(encoding="utf-8")
+        if out == "not":
+            assert set(told.values()) == {None}
+            assert "<th>generator</th>" not in html
+        else:
+            assert told["text"] is None
+            assert told["photograph"].startswith("photograph (")
+            assert told["greens"].removeprefix("if one made it: ").startswith("greens (")
+            assert f"<td><bdi>{told['greens']}</bdi></td>" in html
+            assert html.count("<th>generator</th>") == 1

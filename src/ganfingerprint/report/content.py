@@ -174,6 +174,7 @@ def _row(number: int, picture: dict[str, Any]) -> dict[str, Any]:
         "log10_lr": picture["log10_lr"] if read else None,
         "windows": len(picture["windows"]) if read else None,
         "windows_for_fake": picture["windows_for_fake"] if read else None,
+        "generator": None,  # its section says it, with all that belongs to it
         "picture": number,
         "note": "",
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganfingerprint.attribution import Gallery
+from ganfingerprint.attribution import PHOTOGRAPH, UNKNOWN, Gallery
 from ganfingerprint.decode import read_bytes
 from ganfingerprint.detector import Detector
 from ganfingerprint.errors import InputError, UsageError
@@ -146,7 +146,17 @@ class Scanned:
             "error": error,
             "picture": self._pictures.get(number),
             "note": self._notes.get(number, ""),
+            "generator": _generator(row),
         }
+
+
+def _generator(row: dict[str, Any]) -> str | None:
+    """What a scan answered of the generator, in words; None where it was not asked, or the file not read."""
+    if row.get("generator") is None:  # the first tables had no such column
+        return None
+    told = f"{row['generator']} ({row['generator_probability']:.2f})"
+    named = row["generator"] not in (PHOTOGRAPH, UNKNOWN)
+    return f"if one made it: {told}" if named and row["verdict"] != Verdict.FAKE else told
 
 
 def select(folder: Path, *, where: str = "", top: int = 0) -> Scanned:
