@@ -268,12 +268,15 @@ def enrolled(
 
 def price(gallery: Gallery, test: Asked, external: Asked, seed: int) -> Iterator[Row]:
     """What enrolments change for all others: full answers once the new generators are enrolled from 25 pictures."""
-    own, rest = enrolled(gallery, external, strange(gallery, external, 40), 25, np.random.default_rng((seed, 0)))
+    names = strange(gallery, external, 40)
+    own, rest = enrolled(gallery, external, names, 25, np.random.default_rng((seed, 0)))
     given, _ = answered(own, test)
     known, photographs = np.isin(test.names, gallery.generators), test.names == PHOTOGRAPH
     for rows, truth in ((known, "known generators"), (photographs, "photographs")):
         right = given[rows] == test.names[rows]
-        yield accuracy(f"full answer once 11 are enrolled, {truth}", test.what, right, test.groups[rows], seed)
+        yield accuracy(
+            f"full answer once {len(names)} are enrolled, {truth}", test.what, right, test.groups[rows], seed
+        )
     given, _ = answered(own, external)
     rows = rest & ~np.isin(given, [UNKNOWN, PHOTOGRAPH])
     right = given[rows] == external.names[rows]

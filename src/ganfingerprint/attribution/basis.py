@@ -131,9 +131,12 @@ def fit_basis(traces: ArrayLike, embedding: int, *, size: int = SIZE) -> Basis:
     grain = np.sqrt(variances[first]) * _DEVIATIONS / _WIDEST
     codes = np.rint(axes / steps).astype(np.int8)
     parts = {"mean": mean, "scale": scale, "steps": steps, "grain": grain}
-    # as a file keeps them, so that a gallery answers the same before and after it was saved
-    kept = {name: part.astype(np.float32).astype(np.float64) for name, part in parts.items()}
-    return Basis(embedding=embedding, axes=codes, **kept)
+    return Basis(embedding=embedding, axes=codes, **{name: as_kept(part) for name, part in parts.items()})
+
+
+def as_kept(numbers: Float64Array) -> Float64Array:
+    """As a file keeps them, so that a gallery answers the same before and after it was saved."""
+    return numbers.astype(np.float32).astype(np.float64)
 
 
 def _evened(values: Float64Array, embedding: int) -> Float64Array:

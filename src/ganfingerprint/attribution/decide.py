@@ -33,7 +33,7 @@ def attribute(predictions: Sequence[Prediction], gallery: Gallery, *, neighbours
     """
     if not predictions:
         return []
-    _check(predictions, gallery)
+    gallery.require_all(predictions)
     if not gallery.generators:
         raise GalleryError("no generator is enrolled in this gallery")
     fingerprints = gallery.fingerprints_of(traces_of(predictions))
@@ -76,7 +76,7 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], gallery: 
         raise GalleryError("a comparison needs at least one picture on either side")
     if {item.sha256 for item in first} & {item.sha256 for item in second}:
         raise SameFileError("the same file is on both sides: compared with itself it says nothing of its generator")
-    _check([*first, *second], gallery)
+    gallery.require_all([*first, *second])
     sides = [gallery.common.project(gallery.basis.features(traces_of(side))) for side in (first, second)]
     return compared(sides[0], sides[1], gallery)
 
@@ -91,11 +91,6 @@ def compared(first: Float64Array, second: Float64Array, gallery: Gallery) -> Com
         prob_same=float(gallery.pairs.prob_fake(ratio)),
         counts=(len(first), len(second)),
     )
-
-
-def _check(predictions: Sequence[Prediction], gallery: Gallery) -> None:
-    for detector_id in sorted({item.detector_id for item in predictions}):
-        gallery.require(detector_id)
 
 
 def _named(gallery: Gallery, places: Sequence[int], distances: Float64Array) -> tuple[Neighbour, ...]:

@@ -5,19 +5,19 @@ probability from those that it has not seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganfingerprint.attribution.basis import Basis, fit_basis
+from ganfingerprint.attribution.basis import Basis, as_kept, fit_basis
 from ganfingerprint.attribution.gallery import FEWEST_ENROLLED, PHOTOGRAPH, Background, Gallery
 from ganfingerprint.attribution.space import FEWEST, FingerprintSpace, Scatter, scatter_of
 from ganfingerprint.attribution.weighing import Weighing, explanations, fit_weighing
 from ganfingerprint.calibrate import Calibration, fit_calibration
 from ganfingerprint.errors import DataError
-from ganfingerprint.types import Float32Array, Float64Array, Int8Array, Int64Array
+from ganfingerprint.types import BoolArray, Float32Array, Float64Array, Int8Array, Int64Array
 
 TextArray = NDArray[np.str_]
 REFERENCES = (1, 2, 5, 10)  # pictures on one side of the comparisons that are calibrated
@@ -149,9 +149,9 @@ class _Known:
         return Background(
             names=tuple(name for name in self.names if name != left_out),
             origins=tuple(kept),
-            middles=_as_kept(np.stack([self.origins[name].mean(axis=0) for name in kept])),
+            middles=as_kept(np.stack([self.origins[name].mean(axis=0) for name in kept])),
             counts=np.array([len(self.origins[name]) for name in kept]),
-            scatter=Scatter(covariance=_as_kept(first.covariance + then.covariance) / 2, pictures=first.pictures),
+            scatter=Scatter(covariance=as_kept(first.covariance + then.covariance) / 2, pictures=first.pictures),
             spread=1.0,
         )
 
@@ -173,11 +173,6 @@ def _summed(scatters: Sequence[Scatter]) -> Scatter:
 def _some(count: int, most: int, rng: np.random.Generator) -> Int64Array:
     """The places of `most` of `count`, drawn, in their order."""
     return np.sort(rng.permutation(count)[:most])
-
-
-def _as_kept(numbers: Float64Array) -> Float64Array:
-    """As a file keeps them, so that a gallery answers the same before and after it was saved."""
-    return numbers.astype(np.float32).astype(np.float64)
 
 
 def _photographs(unseen: Labelled, rng: np.random.Generator) -> Int64Array:
@@ -211,32 +206,48 @@ def _fit_weighing(gallery: Gallery, met: Mapping[str, _Met], known: _Known, unse
     """Photographs count a half, generators that are not enrolled a quarter; those that are enrolled the rest, half of
     it as the gallery knows them, half as it would had somebody enrolled them later.
     """
-    parts = [*_parts(gallery, known, unseen, {PHOTOGRAPH: 0.5})]
+    parts = [_part(gallery, known, unseen, PHOTOGRAPH, 0.5)]
     total = sum(int((known.of == name).sum()) for name in met)
     for name, other in met.items():
         share = float((known.of == name).sum() / total)
-        parts += _parts(gallery, known, unseen, {name: 0.125 * share})
-        for later in other.later:
-            parts += _parts(later, known, unseen, {name: 0.125 / len(other.later) * share})
-        parts += _parts(other.never, known, unseen, {name: 0.25 * share})
-    fitted = fit_weighing(parts)
-    return Weighing(weights=_as_kept(fitted.weights))
+        parts.append(_part(gallery, known, unseen, name, 0.125 * share))
+        parts += [_part(later, known, unseen, name, 0.125 / len(other.later) * share) for later in other.later]
+        parts.append(_part(other.never, known, unseen, name, 0.25 * share))
+    return Weighing(weights=as_kept(fit_weighing(parts).weights))
 
 
-def _parts(gallery: Gallery, known: _Known, unseen: Labelled, masses: Mapping[str, float]) -> Iterator[_Part]:
-    """The unseen pictures of some origins, as this gallery sees them, and what it should answer."""
+def _part(gallery: Gallery, known: _Known, unseen: Labelled, name: str, mass: float) -> _Part:
+    """The unseen pictures of an origin, as this gallery sees them, and what it should answer."""
     generators = [*gallery.generators]
-    for name, mass in masses.items():
-        rows = np.flatnonzero(known.of == name)
-        fingerprints = gallery.space.project(known.unseen[rows])
-        ratios = gallery.space.log_ratios(fingerprints, gallery.places, gallery.counts)
-        photographs = gallery.photographs.log_ratios(fingerprints, gallery.space)
-        numbers = explanations(ratios, photographs, _LN10 * unseen.log10_lr[rows])  # [n, c + 2, 5]
-        if name == PHOTOGRAPH:
-            answer = len(generators) + 1
-        else:
-            answer = generators.index(name) if name in generators else len(generators)
-        yield numbers, np.full(len(rows), answer), mass
+    rows = np.flatnonzero(known.of == name)
+    fingerprints = gallery.space.project(known.unseen[rows])
+    ratios = gallery.space.log_ratios(fingerprints, gallery.places, gallery.counts)
+    photographs = gallery.photographs.log_ratios(fingerprints, gallery.space)
+    numbers = explanations(ratios, photographs, _LN10 * unseen.log10_lr[rows])  # [n, c + 2, 5]
+    if name == PHOTOGRAPH:
+        answer = len(generators) + 1
+    else:
+        answer = generators.index(name) if name in generators else len(generators)
+    return numbers, np.full(len(rows), answer), mass
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Ratios of pictures that were held against generators, and whether they are of them."""
+
+    scores: list[Float64Array] = field(default_factory=list)
+    same: list[BoolArray] = field(default_factory=list)
+    names: list[TextArray] = field(default_factory=list)  # of the pictures' own origins
+
+    def add(self, scores: Float64Array, same: BoolArray, names: TextArray) -> None:
+        self.scores.append(scores)
+        self.same.append(same)
+        self.names.append(names)
+
+    def calibration(self) -> Calibration:
+        """The bound counts generators, not pictures: the claim is about generators, of which only so many are seen."""
+        groups = np.concatenate(self.names).tolist()
+        return fit_calibration(np.concatenate(self.scores), np.concatenate(self.same), groups=groups)
 
 
 def _fit_pairs(
@@ -245,13 +256,9 @@ def _fit_pairs(
     """Evidence from ratios: pictures held against a few references of their own generator, another one, or a photo.
 
     Each generator is asked about in a space that was made without it: most that people compare are strangers.
-    References and pictures in question never share a group. The bound counts generators, not pictures: the claim is
-    about generators, and of those only so many have been seen.
+    References and pictures in question never share a group.
     """
-    names, groups = np.array(unseen.names), np.array(unseen.groups)
-    scores: list[Float64Array] = []
-    same: list[bool] = []
-    counted: list[str] = []
+    names, groups, found = np.array(unseen.names), np.array(unseen.groups), _Asked()
     for name, space in sorted(spaces.items()):
         own = np.flatnonzero(names == name)
         fingerprints = space.project(known.unseen)
@@ -262,12 +269,11 @@ def _fit_pairs(
                 references = _of_different_groups(own, groups, count, rng)
                 place = fingerprints[references].mean(axis=0)[None]
                 asked = _questions(names, groups, references, name, rng)
-                scores.append(space.log_ratios(fingerprints[asked], place, [count])[:, 0])
-                same.extend(names[asked] == name)
-                counted.extend(names[asked])
-    if not scores:
+                ratios = space.log_ratios(fingerprints[asked], place, [count])[:, 0]
+                found.add(ratios, names[asked] == name, names[asked])
+    if not found.scores:
         raise DataError("no generator has the three unseen groups of pictures that comparisons are calibrated on")
-    return fit_calibration(np.concatenate(scores), np.array(same), groups=counted)
+    return found.calibration()
 
 
 def _fit_claims(
@@ -278,16 +284,11 @@ def _fit_claims(
     What a generator is held apart from are pictures of generators that the gallery has never met, held against any
     one that it has, and photographs.
     """
-    names = np.array(unseen.names)
-    scores: list[Float64Array] = []
-    same: list[bool] = []
-    counted: list[str] = []
+    names, found = np.array(unseen.names), _Asked()
 
     def ask(seen: Gallery, asked: Int64Array, held: Int64Array, of_it: bool) -> None:
         ratios = seen.space.log_ratios(seen.space.project(known.unseen[asked]), seen.places, seen.counts)
-        scores.append(ratios[np.arange(len(asked)), held])
-        same.extend([of_it] * len(asked))
-        counted.extend(names[asked])
+        found.add(ratios[np.arange(len(asked)), held], np.full(len(asked), of_it), names[asked])
 
     for name, other in sorted(met.items()):
         own = rng.permutation(np.flatnonzero(names == name))[:_QUESTIONS]
@@ -297,7 +298,7 @@ def _fit_claims(
             ask(other.never, own, rng.integers(len(other.never.generators), size=len(own)), of_it=False)
         photographs = rng.permutation(np.flatnonzero(names == PHOTOGRAPH))[: _QUESTIONS // 4]
         ask(gallery, photographs, np.full(len(photographs), gallery.generators.index(name)), of_it=False)
-    return fit_calibration(np.concatenate(scores), np.array(same), groups=counted)
+    return found.calibration()
 
 
 def _of_different_groups(own: Int64Array, groups: TextArray, count: int, rng: np.random.Generator) -> Int64Array:

@@ -139,14 +139,15 @@ class Gallery:
         rows = [np.flatnonzero(of == name) for name in generators]
         new = [at for name, at in zip(generators, rows, strict=True) if name not in self.background.names]
         some = [at[:: -(-len(at) // _SHAPING)] for at in new if len(at) >= FEWEST_SHAPING]
-        space = self.background.space([self.basis.opened(self.codes[at]) for at in some])
+        common = self.background.space(())
+        space = self.background.space([self.basis.opened(self.codes[at]) for at in some]) if some else common
         fingerprints = self._projected(space)
         places = [fingerprints[at].mean(axis=0, dtype=np.float64) for at in rows]
         photographs = photographs_at(space.project(self.basis.opened(self.seen_photographs)))
         for name, value in (
             ("generators", generators),
             ("space", space),
-            ("common", self.background.space(())),
+            ("common", common),
             ("photographs", photographs),
             ("fingerprints", fingerprints),
             ("places", np.stack(places) if places else np.zeros((0, space.size))),
@@ -156,7 +157,8 @@ class Gallery:
             object.__setattr__(self, name, value)
 
     def _check(self) -> None:
-        shape, f = (len(self.names), self.basis.size), self.basis.size
+        f = self.basis.size
+        shape = (len(self.names), f)
         if self.codes.shape != shape or not len(self.names) == len(self.ids) == len(self.hashes):
             raise ValueError(f"a gallery of {shape[0]} pictures needs codes {shape} and as many ids and hashes")
         if self.background.middles.shape[1] != f or self.seen_photographs.shape[1:] != (f,):
@@ -186,19 +188,31 @@ class Gallery:
 
     def _identity(self) -> str:
         found = hashlib.sha256(repr((self.detector_id, self.names, self.hashes)).encode("utf-8", "surrogateescape"))
+        for array in self.arrays().values():
+            found.update(array.tobytes())
         basis, background = self.basis, self.background
-        parts = (
-            basis.mean, basis.scale, basis.steps, basis.grain, background.middles, background.scatter.covariance,
-            self.weighing.weights,
-        )  # fmt: skip
-        for part in parts:
-            found.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
-        for whole in (basis.axes, self.seen_photographs, self.codes):
-            found.update(np.ascontiguousarray(whole).tobytes())
         numbers = ([*map(int, background.counts)], float(background.scatter.pictures), float(background.spread))
         words = (basis.embedding, background.names, background.origins, *numbers, self.pairs, self.claims)
         found.update(repr(words).encode("utf-8", "surrogateescape"))
         return found.hexdigest()[:12]
+
+    def arrays(self) -> dict[str, Float32Array | Int8Array]:
+        """All numbers that answers depend on, by name, as they are kept: 32-bit ones, and codes of 8 bits."""
+        basis, background = self.basis, self.background
+        numbers = {
+            "basis.mean": basis.mean,
+            "basis.scale": basis.scale,
+            "basis.steps": basis.steps,
+            "basis.grain": basis.grain,
+            "background.middles": background.middles,
+            "background.scatter": background.scatter.covariance,
+            "weights": self.weighing.weights,
+        }
+        codes = {"basis.axes": basis.axes, "photographs": self.seen_photographs, "codes": self.codes}
+        return {
+            **{name: np.ascontiguousarray(part, dtype=np.float32) for name, part in numbers.items()},
+            **{name: np.ascontiguousarray(part) for name, part in codes.items()},
+        }
 
     def require(self, detector_id: str) -> None:
         """Refuse a detector that the fingerprints are not of.
@@ -212,14 +226,18 @@ class Gallery:
                 "detectors cannot be compared; `ganfingerprint gallery fit` makes a gallery for a detector"
             )
 
+    def require_all(self, predictions: Sequence[Prediction]) -> None:
+        """Refuse predictions of another detector; raises as `require`."""
+        for detector_id in sorted({item.detector_id for item in predictions}):
+            self.require(detector_id)
+
     def require_as_seen_by(self, predictions: Sequence[Prediction]) -> None:
         """Refuse what these come from: another detector, or an engine that says more or less of a picture.
 
         Raises:
             GalleryError: as said.
         """
-        for detector_id in sorted({item.detector_id for item in predictions}):
-            self.require(detector_id)
+        self.require_all(predictions)
         self.basis.features(traces_of(predictions))
 
     def enrolled(self, name: str, traces: ArrayLike, ids: Sequence[str], hashes: Sequence[str]) -> Gallery:

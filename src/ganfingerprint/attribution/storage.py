@@ -28,7 +28,7 @@ from ganfingerprint.types import Float32Array
 FORMAT_VERSION = 2  # 1 held fingerprints in a space that no enrolment changed
 FILE_NAME = "gallery.safetensors"  # beside the weights of a detector
 _WORDS = "ganfingerprint.gallery"  # the entry of the header
-_CODES = ("basis.axes", "photographs", "codes")  # arrays of 8 bits
+_CODES = ("basis.axes", "photographs", "codes")  # arrays of 8 bits; see `Gallery.arrays`
 _PROFILES = "profiles"  # an array that need not be there
 _MOST_BYTES = 2**30  # what safetensors lets a header hold, 100 MB, is the words of some 600,000 pictures
 _DAMAGE = (  # what strange content makes of the code that reads it
@@ -43,7 +43,8 @@ def save_gallery(gallery: Gallery, path: str | Path) -> None:
     Raises:
         GalleryError: the place cannot be written to, or there are more pictures than one file holds.
     """
-    path, arrays, words = Path(path), _arrays(gallery), _words(gallery)
+    path, words = Path(path), _words(gallery)
+    arrays: dict[str, Any] = {**gallery.arrays()}
     if gallery.profiles:
         arrays[_PROFILES] = np.stack([*gallery.profiles.values()]).astype(np.float32)
         words |= {"profiled": [*gallery.profiles], "profiles_sha256": _sha256(arrays[_PROFILES])}
@@ -59,24 +60,6 @@ def save_gallery(gallery: Gallery, path: str | Path) -> None:
             beside.write_bytes(content)
     except OSError as problem:
         raise GalleryError(f"{path}: cannot be written ({problem.strerror})") from problem
-
-
-def _arrays(gallery: Gallery) -> dict[str, Any]:
-    basis, background = gallery.basis, gallery.background
-    numbers = {
-        "basis.mean": basis.mean,
-        "basis.scale": basis.scale,
-        "basis.steps": basis.steps,
-        "basis.grain": basis.grain,
-        "background.middles": background.middles,
-        "background.scatter": background.scatter.covariance,
-        "weights": gallery.weighing.weights,
-    }
-    codes = zip(_CODES, (basis.axes, gallery.seen_photographs, gallery.codes), strict=True)
-    return {
-        **{name: np.ascontiguousarray(value, dtype=np.float32) for name, value in numbers.items()},
-        **{name: np.ascontiguousarray(value) for name, value in codes},
-    }
 
 
 def _words(gallery: Gallery) -> dict[str, Any]:

@@ -62,14 +62,14 @@ def enroll(
     judge = load_judge(detector, engine=engine, device=device, precision="auto")
     target = _target(gallery_file, judge.detector_id)
     paths = list_pictures(inputs, recursive=recursive, output_dir=target.parent / "-")
-    _of_judge(_before(target, judge.folder), judge)  # before the work, not after it
+    _as_seen_by(_before(target, judge.folder), [judge.trial()])  # before the work, not after it
     answers = list(judged(judge, paths))
     kept = [item for item in answers if isinstance(item, Prediction)]
     say_failures(answers)
     if not kept:
         return ExitCode.SOME_FAILED  # why has been said of each
     with changing(target):  # read again: another enrolment may have ended meanwhile
-        before = _of_judge(_before(target, judge.folder), judge)
+        before = _as_seen_by(_before(target, judge.folder), kept[:1])
         after = before.enrolled(name, traces_of(kept), [Path(p.source).name for p in kept], [p.sha256 for p in kept])
         save_gallery(after, target)
     added, count = len(after.names) - len(before.names), after.names.count(name)
@@ -230,7 +230,7 @@ def open_gallery(named: Path | None, judge: Detector) -> Gallery:
     Raises:
         GalleryError: there is none, or it is of another detector.
     """
-    return _of_judge(find_gallery(named, judge.folder), judge)
+    return _as_seen_by(find_gallery(named, judge.folder), [judge.trial()])
 
 
 def open_gallery_if_any(named: Path | None, judge: Detector) -> Gallery | None:
@@ -283,11 +283,11 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _of_judge(path: Path, judge: Detector) -> Gallery:
+def _as_seen_by(path: Path, predictions: list[Prediction]) -> Gallery:
     from ganfingerprint.attribution import read_gallery
 
     known = read_gallery(path)
-    known.require_as_seen_by([judge.trial()])
+    known.require_as_seen_by(predictions)
     return known
 
 
