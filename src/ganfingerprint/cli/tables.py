@@ -151,5 +151,11 @@ def _cells(row: Row) -> list[Text]:
         Text(row.verdict, style=COLORS[row.verdict]),
         Text(f"{row.prob_fake:.3f}"),
         Text(f"{round(row.log10_lr, 2) + 0.0:+.2f}"),  # no minus before a rounded zero
-        Text(f"{row.windows_for_fake} of {row.windows} fake" if (row.windows or 0) > 1 else str(row.windows)),
+        Text(_windows(row)),
     ]
+
+
+def _windows(row: Row) -> str:
+    """How many, and of several how many speak for a fake, where that is known: a scan does not keep it."""
+    known = (row.windows or 0) > 1 and row.windows_for_fake is not None
+    return f"{row.windows_for_fake} of {row.windows} fake" if known else str(row.windows)

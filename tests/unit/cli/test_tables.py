@@ -68,6 +68,13 @@ def test_a_failure_has_its_reason_and_no_numbers() -> None:
     assert FAILED.verdict is None
 
 
+def test_how_many_windows_speak_for_a_fake_is_said_where_it_is_known() -> None:
+    assert "3 of 3 fake" in printed([JUDGED])
+    of_a_scan = printed([replace(JUDGED, windows_for_fake=None, true_label=None)])
+    assert of_a_scan.splitlines()[1].split()[-1] == "3"
+    assert "None" not in of_a_scan
+
+
 def test_csv_leaves_what_does_not_apply_empty() -> None:
     stream = io.StringIO()
     write_csv([JUDGED, FAILED], stream)
